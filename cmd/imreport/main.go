@@ -1,0 +1,178 @@
+// Command imreport fills spreadsheets from ad platforms and asks customers
+// for reviews: a server, its workers, simulators and benchmarks in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"reflect"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+
+	"imreport/internal/errs"
+	"imreport/internal/i18n"
+)
+
+// version is set at build time: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+// Exit codes of the contract.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is every command.
+type cli struct {
+	Config kong.ConfigFlag `name:"config" type:"existingfile" help:"A YAML file with settings, named as the flags."`
+
+	Demo    demoCmd    `cmd:"" help:"Start everything with simulators and sample data; leaves nothing outside its data folder."`
+	Serve   serveCmd   `cmd:"" help:"Start the server: pages, API and workers."`
+	Worker  workerCmd  `cmd:"" help:"Start workers only (PostgreSQL)."`
+	Import  importCmd  `cmd:"" help:"Fill one spreadsheet without a server."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database to this program's version."`
+	Doctor  doctorCmd  `cmd:"" help:"Check settings, database, folder and keys."`
+	Token   tokenCmd   `cmd:"" help:"API tokens."`
+	Sim     simCmd     `cmd:"" help:"Start a simulator of a vendor."`
+	Bench   benchCmd   `cmd:"" help:"Run a benchmark."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// out is where commands print.
+type out struct{ stdout, stderr io.Writer }
+
+// run is main with its ends loose, for tests.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("imreport"),
+		kong.Description("Spreadsheets from ad platforms, and review requests. Start with: imreport demo"),
+		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
+		kong.Configuration(yamlConfig), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&out{stdout, stderr}),
+		kong.TypeMapper(reflect.TypeFor[listFlag](), listMapper{}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	k, err := parser.Parse(args)
+	if exit >= 0 { // --help
+		return exit
+	}
+	if err != nil {
+		var perr *kong.ParseError
+		if errors.As(err, &perr) {
+			_ = perr.Context.PrintUsage(true)
+		}
+		fmt.Fprintln(stderr, "imreport:", err)
+		return exitUsage
+	}
+	if err := k.Run(); err != nil {
+		return explain(stderr, err)
+	}
+	return exitOK
+}
+
+// explain prints an error in the user's language and returns the exit code.
+func explain(w io.Writer, err error) int {
+	lang := i18n.Accept(firstOf(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+	e := errs.As(err)
+	if e == nil {
+		if errors.Is(err, context.Canceled) {
+			return exitFailed
+		}
+		fmt.Fprintf(w, "imreport: %v\n", err)
+		return exitFailed
+	}
+	if len(e.Fields) > 0 {
+		for _, f := range e.Fields {
+			fmt.Fprintf(w, "imreport: %s: %s\n", f.Name, i18n.T(lang, f.Key, f.Args...))
+		}
+	} else {
+		fmt.Fprintf(w, "imreport: %s\n", i18n.T(lang, e.Key, e.Args...))
+	}
+	for _, part := range []string{".detail", ".action"} {
+		if i18n.Has(e.Key + part) {
+			fmt.Fprintf(w, "  %s\n", i18n.T(lang, e.Key+part, e.Args...))
+		}
+	}
+	if e.Cause != nil && e.Kind != errs.Invalid {
+		fmt.Fprintf(w, "  (%v)\n", e.Cause)
+	}
+	if e.Kind == errs.Invalid || e.Kind == errs.Malformed {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// firstOf is the first text that is not empty, as a language tag; English when
+// the environment names none, as for any command line.
+func firstOf(all ...string) string {
+	for _, s := range all {
+		if s != "" && s != "C" && s != "POSIX" {
+			name, _, _ := strings.Cut(s, ".")
+			if strings.HasPrefix(name, "C") {
+				break
+			}
+			return strings.ReplaceAll(name, "_", "-")
+		}
+	}
+	return "en"
+}
+
+// yamlConfig reads the file of --config. Keys are flag names; "-" and "_" are
+// the same.
+func yamlConfig(r io.Reader) (kong.Resolver, error) {
+	values := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("config file: %w", err)
+	}
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, env := range flag.Envs {
+			if _, set := os.LookupEnv(env); set {
+				return nil, nil // the environment overrides the file
+			}
+		}
+		for _, name := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
+			if v, ok := values[name]; ok {
+				return fmt.Sprint(v), nil
+			}
+		}
+		return nil, nil
+	}), nil
+}
+
+// listFlag is a comma separated list, also when the flag is given again.
+type listFlag []string
+
+type listMapper struct{}
+
+func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	var s string
+	if err := ctx.Scan.PopValueInto("list", &s); err != nil {
+		return err
+	}
+	l, _ := target.Interface().(listFlag)
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			l = append(l, part)
+		}
+	}
+	target.Set(reflect.ValueOf(l))
+	return nil
+}

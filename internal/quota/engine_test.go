@@ -1,0 +1,432 @@
+package quota
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var t0 = time.Date(2026, 3, 3, 7, 30, 0, 0, time.UTC)
+
+func at(s float64) time.Time { return t0.Add(time.Duration(s * 1e9)) }
+
+// play is a small server in virtual time: it takes what allow allows.
+type play struct {
+	e        *Engine
+	now      float64
+	pending  answers
+	delay    func() float64
+	allow    func(now float64, t *Ticket) bool
+	onSend   func(now float64, t *Ticket)
+	onAnswer func(now float64, t *Ticket, refused bool)
+}
+
+type answer struct {
+	at      float64
+	t       *Ticket
+	arrived bool
+	refused bool
+}
+type answers []answer
+
+func (h answers) Len() int           { return len(h) }
+func (h answers) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h answers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *answers) Push(x any)        { *h = append(*h, x.(answer)) }
+func (h *answers) Pop() any {
+	o := *h
+	x := o[len(o)-1]
+	*h = o[:len(o)-1]
+	return x
+}
+
+// until plays up to end.
+func (p *play) until(end float64) {
+	for p.now < end {
+		t, again := p.e.Next(at(p.now))
+		if t != nil {
+			if p.onSend != nil {
+				p.onSend(p.now, t)
+			}
+			heap.Push(&p.pending, answer{at: p.now + p.delay(), t: t})
+			continue
+		}
+		next := end
+		if !again.IsZero() {
+			next = min(next, again.Sub(t0).Seconds()+1e-9)
+		}
+		if len(p.pending) > 0 && p.pending[0].at <= next {
+			a := heap.Pop(&p.pending).(answer)
+			p.now = max(p.now, a.at)
+			if !a.arrived {
+				a.arrived, a.refused, a.at = true, !p.allow(p.now, a.t), p.now+p.delay()
+				heap.Push(&p.pending, a)
+				continue
+			}
+			p.e.Done(at(p.now), a.t, Answer{Refused: a.refused})
+			if p.onAnswer != nil {
+				p.onAnswer(p.now, a.t, a.refused)
+			}
+			continue
+		}
+		p.now = next
+	}
+}
+
+func newPlay(rate func(now float64) float64) *play {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	tokens, last := 3., 0.
+	return &play{e: NewEngine(Options{}, t0), delay: func() float64 { return 0.01 + 0.01*rnd.Float64() },
+		allow: func(now float64, _ *Ticket) bool {
+			tokens = min(3, tokens+(now-last)*rate(now))
+			last = now
+			if tokens < 1 {
+				return false
+			}
+			tokens--
+			return true
+		}}
+}
+
+func (p *play) enqueue(f FlowID, n int, scopes ...Scope) {
+	for range n {
+		p.e.Enqueue(at(p.now), f, Call{Scopes: scopes})
+	}
+}
+
+func TestStepDownCostsFewRefusals(t *testing.T) {
+	p := newPlay(func(now float64) float64 {
+		if now > 60 && now < 120 {
+			return 5
+		}
+		return 25
+	})
+	f := p.e.Open(FlowOptions{Class: Bulk})
+	for c := range 20 {
+		p.enqueue(f, 1000, naver("l", fmt.Sprint(c))...)
+	}
+	refused, right, back := 0, 0., 0.
+	p.onAnswer = func(now float64, _ *Ticket, r bool) {
+		rate, _ := p.e.Learned(Scope{Licence, "l"})
+		rate2, n := p.e.Learned(Scope{IP, "naver"})
+		if n > 0 {
+			rate = min(rate, rate2)
+		}
+		if now > 60 && right == 0 {
+			if r {
+				refused++
+			}
+			if rate < 5.5 && rate > 4.5 {
+				right = now
+			}
+		}
+		if now > 120 && back == 0 && rate > 0.95*25 {
+			back = now
+		}
+	}
+	for p.now < 200 {
+		p.until(p.now + 5)
+		if testing.Verbose() {
+			l, i := p.e.scopes[Scope{Licence, "l"}].pacer, p.e.scopes[Scope{IP, "naver"}].pacer
+			t.Logf("%.0f licence %.1f mode %d %d, ip %.1f mode %d %d", p.now, l.rate, l.mode, l.charges, i.rate, i.mode, i.charges)
+		}
+	}
+	t.Logf("%d refusals until right after %.1f s; back after %.1f s", refused, right-60, back-120)
+	if right == 0 || refused > 12 {
+		t.Errorf("%d refusals until the rate was right, at %.1f s", refused, right)
+	}
+	if back == 0 || back-120 > 6 {
+		t.Errorf("back to 95 %% after %.1f s", back-120)
+	}
+}
+
+func TestIdleRaisesNothing(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	f := p.e.Open(FlowOptions{Class: Bulk})
+	p.enqueue(f, 1000, naver("l", "c")...)
+	p.until(60)
+	in := p.e.scopes[Scope{Licence, "l"}]
+	before, _ := p.e.Learned(Scope{Licence, "l"})
+	paced := in.pacer.pace(in.pacer.busy - in.pacer.ramp0)
+	p.until(7200)
+	p.enqueue(f, 1, naver("l", "c")...)
+	p.until(7201)
+	if after, _ := p.e.Learned(Scope{Licence, "l"}); after != before {
+		t.Errorf("an idle hour moved the rate from %.2f to %.2f", before, after)
+	}
+	if pace := in.pacer.pace(in.pacer.busy - in.pacer.ramp0); pace > paced {
+		t.Errorf("an idle hour moved the pace from %.1f to %.1f", paced, pace)
+	}
+}
+
+// A customer that is called now and then proves nothing about its own limit.
+func TestSparseCustomerNeverRises(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		p := newPlay(func(float64) float64 { return 25 })
+		share := rapid.IntRange(0, 30).Draw(r, "refused per cent")
+		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 1))
+		p.allow = func(float64, *Ticket) bool { return rnd.IntN(100) >= share }
+		f := p.e.Open(FlowOptions{Class: Bulk})
+		start, _ := p.e.Learned(Scope{Customer, "c"})
+		_ = start
+		top := DefaultPolicies()[Customer].Rate
+		for i := range 60 {
+			p.enqueue(f, 1, naver("l", "c")...)
+			p.until(float64(i+1) * 3.3)
+			in := p.e.scopes[Scope{Customer, "c"}]
+			if in.pacer.rate > top+1e-9 {
+				r.Fatalf("after %d spaced calls the rate is %.2f, it began at %.2f", i+1, in.pacer.rate, top)
+			}
+		}
+	})
+}
+
+func TestOneRefusalChargesOneScope(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		limit := rapid.Float64Range(3, 60).Draw(r, "limit")
+		p := newPlay(func(float64) float64 { return limit })
+		refusals := 0
+		charged := func() (n int) {
+			for _, in := range p.e.scopes {
+				n += in.pacer.charges
+			}
+			return n
+		}
+		before := 0
+		p.onAnswer = func(_ float64, _ *Ticket, refused bool) {
+			now := charged()
+			if refused {
+				refusals++
+			}
+			if d := now - before; d > 1 || d == 1 && !refused {
+				r.Fatalf("one answer charged %d scopes", d)
+			}
+			before = now
+		}
+		for c := range 5 {
+			f := p.e.Open(FlowOptions{Class: Bulk, Tenant: fmt.Sprint(c % 2)})
+			p.enqueue(f, 300, naver("l", fmt.Sprint(c))...)
+		}
+		p.until(30)
+		if refusals == 0 {
+			r.Fatalf("no refusals at %v/s", limit)
+		}
+	})
+}
+
+// No call goes before the slot that its scope gave it, and none twice.
+func TestNoSendBeforeItsSlot(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		limit := rapid.Float64Range(3, 60).Draw(r, "limit")
+		p := newPlay(func(float64) float64 { return limit })
+		var last float64 = -1
+		var pace float64
+		p.onSend = func(now float64, tk *Ticket) {
+			m := tk.marks[1] // the licence's
+			if last >= 0 && now-last < 1/pace*0.75-0.0021 {
+				r.Fatalf("two calls %.1f ms apart at %.1f/s", (now-last)*1e3, pace)
+			}
+			last, pace = now, m.pace
+		}
+		for c := range 6 {
+			f := p.e.Open(FlowOptions{Class: Class(c % 3), Tenant: fmt.Sprint(c)})
+			p.enqueue(f, 200, naver("l", fmt.Sprint(c))...)
+		}
+		p.until(20)
+	})
+}
+
+// In any stretch of time two flows that both wait get the same, to a few
+// calls, whatever tenants and sizes there are; and tenants likewise.
+func TestFairInAnyWindow(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		p := newPlay(func(float64) float64 { return 40 })
+		tenants := rapid.IntRange(2, 4).Draw(r, "tenants")
+		var flows [][]FlowID
+		var sent []map[FlowID]int
+		for i := range tenants {
+			flows, sent = append(flows, nil), append(sent, map[FlowID]int{})
+			for range rapid.IntRange(1, 12).Draw(r, "flows") {
+				f := p.e.Open(FlowOptions{Class: Bulk, Tenant: fmt.Sprint(i)})
+				flows[i] = append(flows[i], f)
+				p.enqueue(f, 3000, Scope{IP, "naver"}, Scope{Licence, "l"})
+			}
+		}
+		for _, f := range p.e.flows { // nothing is critical when all is far away
+			f.Left = 1
+		}
+		p.onSend = func(_ float64, tk *Ticket) {
+			var i int
+			_, _ = fmt.Sscan(tk.line.flow.Tenant, &i)
+			sent[i][tk.line.flow.id]++
+		}
+		p.until(10)
+		for i := range sent {
+			clear(sent[i])
+		}
+		p.until(10 + rapid.Float64Range(1, 30).Draw(r, "window"))
+		sum := func(i int) (n int) {
+			for _, c := range sent[i] {
+				n += c
+			}
+			return n
+		}
+		for i := range sent {
+			if a, b := sum(0), sum(i); a-b > 12 || b-a > 12 {
+				r.Fatalf("tenants got %d and %d", a, b)
+			}
+			for _, f := range flows[i] {
+				if a, b := sent[i][flows[i][0]], sent[i][f]; a-b > 6 || b-a > 6 {
+					r.Fatalf("flows of a tenant got %d and %d", a, b)
+				}
+			}
+		}
+	})
+}
+
+// A server that keeps to what it allows never sees more than that, plus the burst.
+func TestFixedRateIsKept(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		rate := rapid.Float64Range(0.5, 40).Draw(r, "rate")
+		e := NewEngine(Options{Policies: map[string]Policy{SMTP: {Kind: Fixed, Rate: rate}}}, t0)
+		p := &play{e: e, delay: func() float64 { return 0.05 }, allow: func(float64, *Ticket) bool { return true }}
+		f := e.Open(FlowOptions{Class: Bulk})
+		var sent []float64
+		p.onSend = func(now float64, _ *Ticket) { sent = append(sent, now) }
+		p.enqueue(f, 500, Scope{SMTP, "mail"})
+		p.until(20)
+		for i := range sent {
+			for k := i; k < len(sent); k++ {
+				if n, most := float64(k-i+1), (sent[k]-sent[i])*rate+2; n > most {
+					r.Fatalf("%v calls in %v s at %v/s", n, sent[k]-sent[i], rate)
+				}
+			}
+		}
+		if n := float64(len(sent)); n < min(500, 20*rate*0.95-1) {
+			r.Fatalf("only %v calls in 20 s at %v/s", n, rate)
+		}
+	})
+}
+
+func TestQuotaPerMinute(t *testing.T) {
+	e := NewEngine(Options{}, t0)
+	p := &play{e: e, delay: func() float64 { return 0.1 }, allow: func(float64, *Ticket) bool { return true }}
+	f := e.Open(FlowOptions{Class: Bulk})
+	var sent []float64
+	p.onSend = func(now float64, _ *Ticket) { sent = append(sent, now) }
+	p.enqueue(f, 400, Scope{GoogleUser, "u"})
+	p.until(250)
+	for i := 60; i < len(sent); i++ {
+		if sent[i]-sent[i-60] < 60 {
+			t.Fatalf("61 calls within %.1f s", sent[i]-sent[i-60])
+		}
+	}
+	if len(sent) < 240 {
+		t.Errorf("only %d calls in 250 s", len(sent))
+	}
+}
+
+func TestToldBudgetIsKept(t *testing.T) {
+	e := NewEngine(Options{}, t0)
+	have, last := 1000., 0.
+	p := &play{e: e, delay: func() float64 { return 0.1 }}
+	p.allow = func(now float64, tk *Ticket) bool {
+		have = min(1000, have+(now-last)*50)
+		last = now
+		if have < tk.cost {
+			return false
+		}
+		have -= tk.cost
+		return true
+	}
+	f := e.Open(FlowOptions{Class: Bulk})
+	refused, done := 0, 0
+	p.onAnswer = func(_ float64, _ *Ticket, r bool) {
+		if r {
+			refused++
+		} else {
+			done++
+		}
+	}
+	for range 200 {
+		e.Enqueue(t0, f, Call{Scopes: []Scope{{Shop, "s"}}, Cost: 100})
+	}
+	p.until(101)
+	if refused > 0 || done < 56 {
+		t.Errorf("%d refused, %d done of 60 that the budget allows", refused, done)
+	}
+}
+
+func TestCircuitOpensAndCloses(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	takes := p.allow
+	p.allow = func(now float64, tk *Ticket) bool { return takes(now, tk) && (now < 10 || now > 130) }
+	f := p.e.Open(FlowOptions{Class: Bulk})
+	p.enqueue(f, 3000, Scope{CustomerKwtool, "c"})
+	sends := 0
+	p.onSend = func(now float64, _ *Ticket) {
+		if now > 10 && now < 130 {
+			sends++
+		}
+	}
+	p.until(129)
+	if sends > 20 {
+		t.Errorf("%d calls to a server that refuses everything for 2 min", sends)
+	}
+	u := p.e.Usage(at(p.now), Scope{CustomerKwtool, "c"})
+	if u.Scopes[0].PausedUntil == nil {
+		t.Error("the open circuit is not shown")
+	}
+	done := 0
+	p.onAnswer = func(_ float64, _ *Ticket, refused bool) { done++ }
+	p.until(400)
+	if done < 100 {
+		t.Errorf("%d answers after the server took calls again", done)
+	}
+}
+
+func TestKeptRatesReturn(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	f := p.e.Open(FlowOptions{Class: Bulk})
+	p.enqueue(f, 1500, naver("l", "c")...)
+	p.until(60)
+	q := newPlay(func(float64) float64 { return 25 })
+	q.e.Import(p.e.Export())
+	f = q.e.Open(FlowOptions{Class: Bulk})
+	q.enqueue(f, 1400, naver("l", "c")...)
+	refused, done := 0, 0
+	q.onAnswer = func(_ float64, _ *Ticket, r bool) {
+		if r {
+			refused++
+		} else {
+			done++
+		}
+	}
+	q.until(60)
+	if share := float64(refused) / float64(refused+done); share > 0.02 {
+		t.Errorf("%.1f %% refused in the first minute after a restart", 100*share)
+	}
+	if done < 1350 {
+		t.Errorf("%d calls in the first minute at 25/s", done)
+	}
+}
+
+func TestHeadRoomIsLeft(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	for _, s := range naver("l", "c") {
+		p.e.Tune(s, Tuning{HeadRoom: 0.2})
+	}
+	f := p.e.Open(FlowOptions{Class: Bulk})
+	p.enqueue(f, 20000, naver("l", "c")...)
+	p.until(60)
+	sent := 0
+	p.onSend = func(float64, *Ticket) { sent++ }
+	p.until(360)
+	if r := float64(sent) / 300; r > 21.5 || r < 18.5 {
+		t.Errorf("sent %.1f/s of 25/s with 20 %% head room", r)
+	}
+}

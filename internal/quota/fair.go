@@ -1,0 +1,245 @@
+package quota
+
+import (
+	"math"
+	"slices"
+)
+
+// Who is next: between classes, tenants and flows a slot goes to whoever has
+// received least so far (start-time fair queuing: a counter of service that
+// jumps to the present when somebody returns, so that idle time saves nothing
+// up). Classes are weighted 8 to 2; before the round of tenants comes a bulk
+// flow that would otherwise end after all others (critical-first).
+
+// weight is a class's part of the slots while all have work.
+var weight = [classes]float64{Interactive: 0.8, Bulk: 0.2, Backfill: 0.01}
+
+const (
+	// critical: a flow that needs more than this part of the time that
+	// everything needs goes first.
+	critical = 0.85
+	// chain is how long a report takes to be built, in seconds: what a flow
+	// needs on top of its calls while it has reports to make.
+	chain = 6.
+	// lag is how many calls a flow that could not send may catch up on.
+	lag = 16.
+)
+
+// tenant is a workspace's service in one class.
+type tenant struct {
+	name    string
+	class   Class
+	served  float64
+	virtual float64 // where the round of its lines is
+	lines   int     // lines that wait
+	slots   int64
+}
+
+// share is the tenant's service as it counts: who could not send for long
+// catches up on lag calls, no more.
+func (t *tenant) share(d *desk) float64 { return max(t.served, d.vtenant[t.class]-lag) }
+
+func (l *line) share() float64 { return max(l.served, l.tenant.virtual-lag) }
+
+// line is the queue of one flow at one desk.
+type line struct {
+	flow    *flow
+	tenant  *tenant
+	waiting []*Ticket
+	served  float64
+	open    int          // calls waiting or on the wire
+	under   []*instance  // the scopes of its latest call
+	narrow  [2]*instance // the customer's scope and the one inside it, as last used
+}
+
+// need is how many seconds the flow's calls take at its customer's own pace.
+func (l *line) need() float64 {
+	f := l.flow
+	var need float64
+	if s := l.narrow[0]; s != nil && s.policy.Kind == Learned {
+		need = float64(f.Left) / s.pacer.rate
+	}
+	if s := l.narrow[1]; s != nil && s.policy.Kind == Learned && f.ReportLeft > 0 {
+		need = max(need, float64(f.ReportLeft)/s.pacer.rate)
+	}
+	if f.ReportLeft > 0 {
+		need += chain
+	}
+	return need
+}
+
+// pick finds the call to send now, or when to ask again.
+func (d *desk) pick(now float64) (*Ticket, float64) {
+	again := math.Inf(1)
+	var best [classes]*line
+	var call [classes]*Ticket
+	var urgent [classes]float64
+	d.stamp++
+	horizon := d.horizon(now)
+	for _, l := range d.lines {
+		t, at := l.first(now, d.stamp)
+		if t == nil {
+			again = min(again, at)
+			continue
+		}
+		c := l.flow.Class
+		u := 0.
+		if c == Bulk && horizon > 0 {
+			left := horizon
+			if dl := l.flow.deadline; dl > 0 {
+				left = max(1, min(left, dl-now))
+			}
+			if need := l.need(); need > critical*left {
+				u = need / left
+			}
+		}
+		if b := best[c]; b == nil || l.before(d, b, u, urgent[c]) {
+			best[c], call[c], urgent[c] = l, t, u
+		}
+	}
+	won := -1
+	for c := range best {
+		if best[c] != nil && (won < 0 || d.served[c] < d.served[won]) {
+			won = c
+		}
+	}
+	if won < 0 {
+		return nil, again
+	}
+	d.jumped = urgent[won] > 0
+	return call[won], now
+}
+
+// before reports whether l goes before m; u and v say how critical they are.
+func (l *line) before(d *desk, m *line, u, v float64) bool {
+	if u != v {
+		return u > v
+	}
+	a, b := l.share(), m.share()
+	if l.tenant != m.tenant {
+		a, b = l.tenant.share(d), m.tenant.share(d)
+	}
+	return a < b || a == b && l.flow.id < m.flow.id
+}
+
+// first is the line's first call that may go now: refused ones first, then
+// those that count in more scopes, in the order they came.
+func (l *line) first(now float64, stamp int64) (*Ticket, float64) {
+	again := math.Inf(1)
+	var best *Ticket
+	for _, t := range l.waiting {
+		if best != nil && (best.again || len(best.scopes) >= len(t.scopes)) {
+			continue
+		}
+		at := now
+		for _, s := range t.scopes {
+			if s.stamp != stamp || s.stampCost != t.cost {
+				s.stamp, s.stampCost, s.stampAt = stamp, t.cost, s.ready(now, t.cost)
+			}
+			at = max(at, s.stampAt)
+			if at > now && !s.policy.Narrow {
+				break // a common scope: nobody else can go earlier
+			}
+		}
+		if at > now {
+			again = min(again, at)
+			continue
+		}
+		best = t
+	}
+	return best, again
+}
+
+// horizon is how many seconds all bulk that is known takes at the speed of
+// the last seconds; 0 while unknown.
+func (d *desk) horizon(now float64) float64 {
+	rate := d.accepted.rate(now)
+	if rate < 0.1 {
+		return 0
+	}
+	return d.left(Bulk) / rate
+}
+
+// left is how many calls of a class are known to come.
+func (d *desk) left(c Class) float64 {
+	n := 0.
+	for _, f := range d.flows {
+		if f.Class == c {
+			n += float64(f.Left)
+		}
+	}
+	return n
+}
+
+// serve books the service of a call with its class, tenant and flow. What
+// went first because it was critical does not move the round on.
+func (d *desk) serve(l *line, cost float64) {
+	c, t := l.flow.Class, l.tenant
+	d.vclass = max(d.vclass, d.served[c])
+	d.served[c] += cost / weight[c]
+	for i := range d.served { // who could not send catches up a little only
+		d.served[i] = max(d.served[i], d.vclass-2/weight[i])
+	}
+	t.served, l.served = t.share(d), l.share()
+	if !d.jumped {
+		d.vtenant[c] = max(d.vtenant[c], t.served)
+		t.virtual = max(t.virtual, l.served)
+	}
+	t.served += cost
+	l.served += cost
+	t.slots++
+}
+
+// tenant is the flow's workspace at this desk, in the flow's class.
+func (d *desk) tenant(f *flow) *tenant {
+	t := d.tenants[f.Class][f.Tenant]
+	if t == nil {
+		t = &tenant{name: f.Tenant, class: f.Class, served: d.vtenant[f.Class]}
+		d.tenants[f.Class][f.Tenant] = t
+	}
+	return t
+}
+
+// enqueue lets t wait, at the head when it was refused.
+func (d *desk) enqueue(t *Ticket, head bool) {
+	l := t.line
+	if head {
+		l.waiting = slices.Insert(l.waiting, 0, t)
+	} else {
+		l.waiting = append(l.waiting, t)
+	}
+	if len(l.waiting) == 1 {
+		d.lines = append(d.lines, l)
+		d.enter(l)
+	}
+}
+
+// enter lets a line into the round at where the round is now: what it did not
+// use is not saved up.
+func (d *desk) enter(l *line) {
+	t, c := l.tenant, l.flow.Class
+	l.served = max(l.served, t.virtual)
+	if t.lines++; t.lines == 1 {
+		t.served = max(t.served, d.vtenant[c])
+	}
+	if d.busy(c) == 1 {
+		d.served[c] = max(d.served[c], d.vclass)
+	}
+}
+
+// leave takes a line without calls out of the round.
+func (d *desk) leave(l *line) {
+	d.lines = slices.DeleteFunc(d.lines, func(m *line) bool { return m == l })
+	l.tenant.lines--
+}
+
+// busy counts the lines of a class that wait.
+func (d *desk) busy(c Class) int {
+	n := 0
+	for _, l := range d.lines {
+		if l.flow.Class == c {
+			n++
+		}
+	}
+	return n
+}

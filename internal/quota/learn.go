@@ -1,0 +1,113 @@
+package quota
+
+import (
+	"math"
+	"slices"
+)
+
+// A refusal is charged to exactly one of the scopes that its call counted in.
+// Which one is a guess, and need not be exact: three wrong charges of ten cost
+// 1 % of a morning. What must not be is a bias, such as always blaming the
+// customer (half of all calls refused where the licence binds).
+//
+// Three things speak: how empty the scope's bucket is believed to be; whether
+// this customer is refused more often than its share of the traffic
+// (concentration: its own limit); and whether others are refused as well
+// (spread: a common limit).
+
+// refusal is one entry of a desk's memory.
+type refusal struct {
+	at       float64
+	customer *instance
+	narrow   *instance // the narrowest scope of one customer
+	full     float64   // how surely the customer's own limit was not the cause
+}
+
+const (
+	remembered = 48
+	window     = 4. // seconds of refusals and sends that the guess looks at
+	spread     = 2. // seconds in which other customers' refusals count
+)
+
+// guess says which of the call's scopes a refusal is charged to.
+func (d *desk) guess(now float64, t *Ticket, blames string) int {
+	var customer *instance // outermost narrow scope
+	common := t.scopes[0]  // innermost common one
+	for _, s := range t.scopes {
+		if !s.policy.Narrow {
+			common = s
+		} else if customer == nil {
+			customer = s
+		}
+	}
+	total, others := 0., map[*instance]float64{}
+	for _, r := range d.refusals {
+		if r.at < now-window {
+			continue
+		}
+		total++
+		if r.customer != customer && r.at >= now-spread {
+			others[r.customer] = max(others[r.customer], r.full)
+		}
+	}
+	spreads := 0.
+	for _, full := range others {
+		spreads += full
+	}
+	full := 1.
+	best, top := 0, math.Inf(-1)
+	for i, s := range t.scopes {
+		dry := s.dry(t.marks[i])
+		v := math.Log(dry + 0.0001)
+		switch {
+		case s.policy.Kind != Learned:
+			v -= 5 // it keeps what it was told
+		case s.policy.Narrow:
+			full = min(full, 1-dry)
+			mine := 0.
+			for _, r := range d.refusals {
+				if r.at >= now-window && (r.customer == s || r.narrow == s) {
+					mine++
+				}
+			}
+			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
+			v += math.Log(4) + math.Log((mine+0.7)/(total*min(q, 1)+0.7)) - math.Log(1+spreads)
+		case i == 0:
+			v += math.Log(0.5)
+		}
+		if blames != "" && s.Kind == blames {
+			v = math.Inf(1) // the body says so
+		}
+		if v > top {
+			best, top = i, v
+		}
+	}
+	d.refusals = append(d.refusals, refusal{now, customer, t.scopes[len(t.scopes)-1], full})
+	if len(d.refusals) > remembered {
+		d.refusals = slices.Delete(d.refusals, 0, 1)
+	}
+	return best
+}
+
+// dry is how surely the scope's bucket was empty when a call came. What is
+// not known well yet may be a good deal slower than believed.
+func (s *instance) dry(m mark) float64 {
+	d := normal(1 - m.fill)
+	if s.policy.Narrow && s.pacer.charges < 3 {
+		d = (d + normal(1-m.low)) / 2
+	}
+	return d
+}
+
+// normal is the distribution function of the normal distribution.
+func normal(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+// quantile is the q-quantile of the instances' learned rates.
+func quantile(of []*instance, q float64) float64 {
+	rates := make([]float64, len(of))
+	for i, s := range of {
+		rates[i] = s.pacer.rate
+	}
+	slices.Sort(rates)
+	return rates[min(len(rates)-1, int(q*float64(len(rates))))]
+}

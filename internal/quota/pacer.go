@@ -1,0 +1,316 @@
+package quota
+
+import "math"
+
+// The constants of the pacer. They were chosen in the studies of quota and
+// its scopes by playing mornings on seeds other than those that bench bulk
+// prints; docs/quota.md says what each one buys.
+const (
+	margin   = 1.5  // slots of pause after a refusal: tokens that the server's bucket gets back
+	floor    = 0.5  // calls per second that no scope falls below
+	budget0  = 0.01 // share of refusals that learning may cost
+	budgetHi = 0.03 // and where third parties make the refusals noisy
+	hiMemory = 600. // seconds that the level before a step down is remembered
+	early    = 0.5  // slots that a customer's call may go before its time
+	fillMax  = 3.0  // tokens that an unused server bucket is believed to hold
+)
+
+// mode is what a pacer is doing.
+type mode int8
+
+const (
+	boot   mode = iota // no refusal yet: growing from the start value
+	steady             // at the learned rate, feeling upward now and then
+	regain             // after a step down: trying to get back
+)
+
+// pacer learns and keeps the rate of one scope instance. All times are
+// seconds since the engine began, all rates calls per second.
+//
+// A refusal says that the server's bucket is empty now. So between two
+// refusals the server took exactly what it refilled: calls ÷ seconds is its
+// rate, to one call, whatever others drew from it in between.
+type pacer struct {
+	start   float64 // prior of the rate
+	ceiling float64 // never above; +Inf without one
+	narrow  bool
+	asked   float64 // share of refusals asked for
+	room    float64 // share of the rate left to others
+
+	rate    float64 // L: the learned rate
+	before  float64 // the rate before the last step down
+	beforeT float64
+	p       float64 // share of refusals in use
+	early   float64 // smoothed share of refusals that came too early
+	mode    mode
+	charges int
+	ref     float64 // rate that was once held; far below it is suspicious
+	sus     float64 // seconds to wait before trying to get back to ref
+	hold    float64 // seconds to wait in mode regain
+
+	next, last float64 // the next slot; the last send
+	seq        float64 // cost sent so far
+	busy, idle float64 // seconds used on time and not, up to the last send
+	elsewhere  float64 // refusals of calls counted in seq that did not charge this scope
+	row        float64 // sends on time in a row
+	base       mark    // the last refusal
+	ramp0      float64 // busy at the first send after the last refusal
+	carried    float64 // busy seconds at a raised rate
+	react      float64 // refusals of calls sent before this are old news
+	probe      float64 // seq of the first call after a pause
+	run        int     // such calls refused in a row
+	fill       float64 // believed tokens in the server's bucket, after the last send
+	low        float64 // the same if its rate were 0.6 of what is believed
+}
+
+// mark is a pacer's state at the moment of a send.
+type mark struct {
+	at, seq, busy, idle, elsewhere float64
+	pace, lift                     float64 // rate in use, and how far above the learned one, as a share
+	fill, low                      float64 // before the send
+	onTime                         bool
+}
+
+func newPacer(p Policy) pacer {
+	s := pacer{start: p.Rate, ceiling: p.Ceiling, narrow: p.Narrow, asked: budget0}
+	if s.start <= 0 {
+		s.start = 15
+	}
+	if s.ceiling <= 0 {
+		s.ceiling = math.Inf(1)
+	}
+	s.rate, s.p, s.sus, s.hold = s.start, s.asked, 1.5, 1.5
+	s.low = fillMax
+	s.fill, s.last, s.react, s.probe, s.base.seq = fillMax, -1, -1, -1, -1
+	if s.narrow {
+		s.ref = s.start
+	}
+	return s
+}
+
+// lift is how far above the learned rate to send after u busy seconds
+// without a refusal, as a share of it.
+func (s *pacer) lift(u float64) float64 {
+	switch {
+	case s.mode == boot:
+		return math.Pow(2, max(0, u-0.3)/0.9) - 1
+	case s.mode == regain && s.before > 0:
+		top := 0.98*s.before/s.rate - 1
+		return max(0, min(top, math.Pow(2, max(0, u-s.hold)/0.7)-1))
+	case s.rate < 0.5*s.ref:
+		top := 0.9*s.ref/s.rate - 1
+		return max(0, min(top, math.Pow(2, max(0, u-s.sus)/0.7)-1))
+	}
+	d := margin * s.p
+	if x := u - s.steadyHold(); x > 0 {
+		d += min(1.5, 0.02*x+0.03*x*x*x)
+	}
+	return d
+}
+
+func (s *pacer) steadyHold() float64 {
+	h := min(1.2/(s.p*s.rate), 10)
+	if s.room > 0 {
+		h = max(h, 60)
+	}
+	return h
+}
+
+// pace is the rate in use after u busy seconds, head room taken off.
+func (s *pacer) pace(u float64) float64 {
+	return max(floor, min(s.ceiling, s.rate*(1+s.lift(u)))*(1-s.room))
+}
+
+// ready is the earliest time for the next call. A customer's scope may go half
+// a slot early, at the same rate in the long run: its calls start when the
+// common scope has a slot, and would otherwise miss every second one.
+func (s *pacer) ready() float64 {
+	if s.narrow {
+		return s.next - early/s.rate
+	}
+	return s.next
+}
+
+// send books a slot of the given cost at now, which must not be before ready.
+func (s *pacer) send(now, cost float64) mark {
+	u := s.busy - s.ramp0
+	r := s.pace(u)
+	gap := now - s.last
+	if s.last < 0 {
+		gap = 0
+	}
+	onTime := now <= s.next+0.002+0.25*cost/r
+	proves := false // the server's burst takes the first few of a row anyway
+	if onTime {
+		s.row++
+		proves = !s.narrow || s.row > fillMax
+	} else {
+		s.row = 0
+	}
+	if proves {
+		s.busy += gap
+		u += gap
+	} else {
+		s.idle += gap
+	}
+	if s.seq == s.probe { // the first send after a pause: the clock starts here
+		s.ramp0, s.carried, u = s.busy, 0, 0
+	}
+	if proves {
+		s.climb(u, gap)
+		u = s.busy - s.ramp0
+	}
+	d := s.lift(u)
+	r = s.pace(u)
+
+	refill := s.rate
+	if s.mode == boot {
+		refill = r
+	}
+	before := min(fillMax, s.fill+gap*refill)
+	s.fill = max(-fillMax, before-cost)
+	low := min(fillMax, s.low+gap*0.6*refill)
+	s.low = max(-fillMax, low-cost)
+
+	m := mark{at: now, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere,
+		pace: r, lift: d, fill: before, low: low, onTime: onTime}
+	s.seq += cost
+	s.last = now
+	if onTime {
+		s.next = max(s.next, now-cost/r) + cost/r
+	} else {
+		s.next = now + cost/r
+	}
+	return m
+}
+
+// climb moves the learned rate up when a raised pace was carried long enough.
+func (s *pacer) climb(u, gap float64) {
+	d := s.lift(u)
+	if s.mode == boot || d <= 0.3 || s.pace(u) <= s.rate*1.3 {
+		s.carried = 0
+		if s.mode == regain && s.rate*(1+d) >= 0.9*s.before {
+			s.mode = steady
+		}
+		return
+	}
+	if s.carried += gap; s.carried < 0.8 {
+		return
+	}
+	s.rate = min(s.ceiling, s.rate*(1+0.98*d))
+	s.carried = 0
+	if s.mode == regain {
+		if s.rate >= 0.9*s.before {
+			s.mode = steady
+		}
+		s.ramp0 = s.busy - s.hold // go on probing
+	} else if s.rate < 0.5*s.ref {
+		s.ramp0 = s.busy - s.sus
+	} else {
+		s.ramp0 = s.busy - s.steadyHold() - 1
+	}
+}
+
+// charge learns from a refusal of the call sent at m, heard of at now.
+// It reports whether it did; news from before the last reaction is only counted.
+func (s *pacer) charge(now float64, m mark) bool {
+	if m.at < s.react {
+		s.elsewhere++
+		return false
+	}
+	n := max(0, m.seq-s.base.seq-1-(m.elsewhere-s.base.elsewhere))
+	dt, idle := m.busy-s.base.busy, m.idle-s.base.idle
+	lo, hi := n/max(dt+idle, 1e-3), n/max(dt, 1e-3)
+	sample := min(max(s.rate, lo), hi)
+	w := dt / (dt + 2)
+	switch {
+	case s.charges < 5:
+		w = dt / (dt + 0.25)
+	case s.mode == regain:
+		w = dt / (dt + 0.5)
+	}
+	if m.seq == s.probe {
+		s.run++
+	} else {
+		s.run = 1
+	}
+	if s.before > 0 && now-s.beforeT > hiMemory {
+		s.before = 0
+	}
+	pause := margin
+	u := m.busy - s.ramp0
+	suspicious := s.mode == steady && s.rate < 0.5*s.ref
+	switch {
+	case s.mode == boot:
+		s.rate, s.mode = 0.92*m.pace, steady
+	case s.run >= 2:
+		if s.charges >= 5 { // before that no level is worth remembering
+			if s.mode != regain {
+				s.before, s.beforeT, s.hold = s.rate, now, 1.5
+			}
+			s.mode = regain
+		}
+		s.rate *= 0.75
+		pause = margin * math.Pow(2, float64(s.run-1))
+	case s.mode == regain && u > s.hold:
+		s.rate = min(sample, m.pace)
+		s.hold = min(4, 1.4*s.hold)
+	case suspicious && u > s.sus:
+		s.rate = min(max(sample, s.rate), m.pace)
+		s.sus = min(10, 1.4*s.sus)
+		s.ref *= 0.7
+	case m.lift > 0.06 && s.mode == steady:
+		s.rate = min(max(sample, m.pace/(1+0.6*m.lift)), m.pace)
+		s.noisy(0)
+	case n >= 0.4/s.p:
+		s.rate += w * (sample - s.rate)
+		s.noisy(0)
+	default:
+		share := n / (0.4 / s.p)
+		decay := 0.03
+		if s.early > 0.5 {
+			s.rate += w * (min(sample, 1.3*s.rate) - s.rate)
+			decay = 0.018
+		} else {
+			s.rate += w * (min(sample, s.rate) - s.rate)
+		}
+		s.rate *= 1 - decay*(1-share)
+		if s.mode == steady {
+			s.noisy(1)
+		}
+	}
+	s.rate = max(floor, min(s.ceiling, s.rate))
+	if s.mode == regain && s.rate >= 0.9*s.before {
+		s.mode = steady
+	}
+	s.charges++
+	if !s.narrow {
+		s.ref = max(s.ref*0.9999, s.rate)
+	}
+
+	// The server's bucket was empty when the call came.
+	s.fill = max(-fillMax, min(fillMax, (s.last-m.at)*s.rate-(s.seq-m.seq-1)))
+	s.low = s.fill
+	s.base = m
+	s.react = now
+	s.probe = s.seq
+	s.ramp0, s.carried = s.busy, 0
+	if s.narrow {
+		pause += early
+	}
+	s.next = max(s.next, now+min(2, pause/s.rate))
+	return true
+}
+
+// noisy counts a refusal that came early (1) or not (0), and moves the share
+// of refusals in use: others who draw on the same bucket make refusals early,
+// and then caution costs more than refusals do.
+func (s *pacer) noisy(early float64) {
+	s.early += 0.12 * (early - s.early)
+	switch {
+	case s.early > 0.5:
+		s.p = min(max(budgetHi, s.asked), 1.12*s.p)
+	case s.early < 0.3:
+		s.p = max(s.asked, 0.93*s.p)
+	}
+}

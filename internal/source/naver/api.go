@@ -1,0 +1,225 @@
+package naver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"imreport/internal/table"
+)
+
+// job is one stat report being made by Naver: a customer, a type, a day.
+type job struct {
+	ID     number  `json:"reportJobId"`
+	Report text    `json:"reportTp"`
+	Day    statDay `json:"statDt"`
+	Status text    `json:"status"`
+	URL    text    `json:"downloadUrl"`
+	Made   instant `json:"regTm"`
+}
+
+// The states of a job. One that is not known counts as not ready yet.
+const (
+	statusBuilt   = "BUILT"
+	statusNone    = "NONE"    // no data that day: nothing to download
+	statusError   = "ERROR"   // create again
+	statusChanged = "CHANGED" // Naver restated the day: create again
+)
+
+func (cl *client) createJob(ctx context.Context, w who, report string, day table.Day) (job, error) {
+	var j job
+	err := one(ctx, cl, w, call{
+		op: "stat-reports.create", scope: scopeReport, method: http.MethodPost, path: "/stat-reports", once: true,
+		body: map[string]string{"reportTp": report, "statDt": day.Compact()},
+	}, &j)
+	if err == nil && j.ID == 0 {
+		err = &fault{class: unreadable, op: "stat-reports.create", customer: w.customer, title: "a job without an id"}
+	}
+	return j, err
+}
+
+// jobs are all jobs of the customer, also those of other tools and people.
+func (cl *client) jobs(ctx context.Context, w who) ([]job, error) {
+	return list[job](ctx, cl, w, call{op: "stat-reports.list", scope: scopeReport, method: http.MethodGet, path: "/stat-reports"})
+}
+
+// deleteJob deletes a job; that it is gone already is no error.
+func (cl *client) deleteJob(ctx context.Context, w who, id int64) error {
+	_, err := cl.send(ctx, w, call{
+		op: "stat-reports.delete", scope: scopeReport, method: http.MethodDelete, path: "/stat-reports/" + strconv.FormatInt(id, 10),
+	}, false)
+	if is(err, jobLost, gone) {
+		return nil
+	}
+	return err
+}
+
+// download opens a report. The address is used exactly as Naver gave it: its
+// token and version are part of what is checked. Only its host must be the one
+// that requests go to.
+func (cl *client) download(ctx context.Context, w who, address string) (*reply, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host != cl.base.Host || u.Scheme != cl.base.Scheme {
+		return nil, &fault{class: unreadable, op: "report-download", customer: w.customer, title: "a download address elsewhere"}
+	}
+	path := u.Path
+	if i := strings.LastIndex(path, "/report-download"); i >= 0 {
+		path = path[i:]
+	}
+	return cl.send(ctx, w, call{op: "report-download", scope: scopeReport, method: http.MethodGet, path: path, exact: address}, true)
+}
+
+// master is one list of entities being made by Naver.
+type master struct {
+	ID      text    `json:"id"`
+	Item    text    `json:"item"`
+	Updated instant `json:"updateTime"`
+	Status  text    `json:"status"`
+	URL     text    `json:"downloadUrl"`
+}
+
+// createMaster asks for a list of entities: all that exist, or, with a time,
+// all that were made, changed or deleted since.
+func (cl *client) createMaster(ctx context.Context, w who, item string, since time.Time) (master, error) {
+	body := map[string]string{"item": item}
+	if !since.IsZero() {
+		body["fromTime"] = since.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	var m master
+	err := one(ctx, cl, w, call{op: "master-reports.create", scope: scopeReport, method: http.MethodPost, path: "/master-reports", body: body}, &m)
+	if err == nil && m.ID == "" {
+		err = &fault{class: unreadable, op: "master-reports.create", customer: w.customer, title: "a job without an id"}
+	}
+	return m, err
+}
+
+func (cl *client) masters(ctx context.Context, w who) ([]master, error) {
+	return list[master](ctx, cl, w, call{op: "master-reports.list", scope: scopeReport, method: http.MethodGet, path: "/master-reports"})
+}
+
+func (cl *client) deleteMaster(ctx context.Context, w who, id string) error {
+	_, err := cl.send(ctx, w, call{
+		op: "master-reports.delete", scope: scopeReport, method: http.MethodDelete, path: "/master-reports/" + url.PathEscape(id),
+	}, false)
+	if is(err, jobLost, gone) {
+		return nil
+	}
+	return err
+}
+
+// campaign, adgroup, keyword and channel are what the /ncc lists say that
+// names need.
+type campaign struct {
+	ID   text `json:"nccCampaignId"`
+	Name text `json:"name"`
+}
+
+type adgroup struct {
+	ID       text `json:"nccAdgroupId"`
+	Campaign text `json:"nccCampaignId"`
+	Name     text `json:"name"`
+	Type     text `json:"adgroupType"`
+}
+
+type keyword struct {
+	ID      text `json:"nccKeywordId"`
+	Group   text `json:"nccAdgroupId"`
+	Keyword text `json:"keyword"`
+}
+
+type channel struct {
+	ID   text `json:"nccBusinessChannelId"`
+	Name text `json:"name"`
+}
+
+const nccPage = 1000 // the most that /ncc lists give at once
+
+// pages reads a whole /ncc list, page by page.
+func pages[T any](ctx context.Context, cl *client, w who, op, path string, id func(T) text) (all []T, err error) {
+	base := ""
+	for {
+		q := url.Values{"recordSize": {strconv.Itoa(nccPage)}}
+		if base != "" {
+			q.Set("baseSearchId", base)
+			q.Set("selector", "NEXT")
+		}
+		page, err := list[T](ctx, cl, w, call{op: op, method: http.MethodGet, path: path, query: q})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < nccPage || string(id(page[len(page)-1])) == base {
+			return all, nil
+		}
+		base = string(id(page[len(page)-1]))
+	}
+}
+
+func (cl *client) campaigns(ctx context.Context, w who) ([]campaign, error) {
+	return pages(ctx, cl, w, "ncc.campaigns", "/ncc/campaigns", func(c campaign) text { return c.ID })
+}
+
+func (cl *client) adgroups(ctx context.Context, w who) ([]adgroup, error) {
+	return pages(ctx, cl, w, "ncc.adgroups", "/ncc/adgroups", func(g adgroup) text { return g.ID })
+}
+
+// keywords reads the keywords with these ids; deleted ones are left out.
+func (cl *client) keywords(ctx context.Context, w who, ids []string) (all []keyword, err error) {
+	for n := idsPerCall; len(ids) > 0; {
+		some := ids[:min(n, len(ids))]
+		part, err := list[keyword](ctx, cl, w, call{op: "ncc.keywords", method: http.MethodGet, path: "/ncc/keywords", query: url.Values{"ids": {strings.Join(some, ",")}}})
+		if is(err, tooLong) && n > 1 {
+			n /= 2
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all, ids = append(all, part...), ids[len(some):]
+	}
+	return all, nil
+}
+
+func (cl *client) channels(ctx context.Context, w who) ([]channel, error) {
+	return list[channel](ctx, cl, w, call{op: "ncc.channels", method: http.MethodGet, path: "/ncc/channels"})
+}
+
+// idsPerCall is how many ids one address carries. Naver names no bound; it is
+// the length of the address, and a user met it above 200.
+const idsPerCall = 100
+
+// impressions asks how often the campaigns were shown on the day. It stops
+// asking as soon as one was.
+func (cl *client) impressions(ctx context.Context, w who, campaigns []string, day table.Day) (int64, error) {
+	period, err := json.Marshal(map[string]string{"since": day.String(), "until": day.String()})
+	if err != nil {
+		return 0, fmt.Errorf("encode a period: %w", err)
+	}
+	type row struct {
+		Impressions number `json:"impCnt"`
+	}
+	sum := int64(0)
+	for n := idsPerCall; len(campaigns) > 0 && sum == 0; {
+		some := campaigns[:min(n, len(campaigns))]
+		rows, err := list[row](ctx, cl, w, call{op: "stats", method: http.MethodGet, path: "/stats", query: url.Values{
+			"ids": {strings.Join(some, ",")}, "fields": {`["impCnt"]`}, "timeRange": {string(period)},
+		}}, "data")
+		if is(err, tooLong) && n > 1 {
+			n /= 2
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rows {
+			sum += int64(r.Impressions)
+		}
+		campaigns = campaigns[len(some):]
+	}
+	return sum, nil
+}

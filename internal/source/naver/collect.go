@@ -1,0 +1,258 @@
+package naver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// Collect brings what o needs into the archive. See run.Source.
+func (s *Source) Collect(ctx context.Context, o run.Order, p run.Progress) error {
+	c := &collector{s: s, o: o, w: who{o.Credential, o.Flow, o.CustomerID}, progress: p, seen: newSeen(), fetched: map[piece]bool{}}
+	if err := c.collect(ctx); err != nil {
+		return stop(o.Credential, err)
+	}
+	return nil
+}
+
+// collector collects for one order.
+type collector struct {
+	s        *Source
+	o        run.Order
+	w        who
+	progress run.Progress
+	today    table.Day
+	wg       sync.WaitGroup
+	watch    *watch
+	jobs     []job // as last listed at the start
+	keepLeft atomic.Int64
+	// broken counts pieces that failed for Naver's own faults with none that
+	// went well in between.
+	broken atomic.Int64
+
+	mu      sync.Mutex
+	snap    snapshot
+	seen    *seen
+	fetched map[piece]bool
+}
+
+// brokenMax is how many pieces in a row may fail for Naver's own faults before
+// the others are not tried: the run tries again later.
+const brokenMax = 3
+
+func (c *collector) collect(parent context.Context) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer c.wg.Wait()
+	defer cancel(nil)
+	c.today = c.s.today()
+	since := c.s.o.Now()
+	if c.o.Force {
+		var err error
+		if since, err = c.s.store.forcedSince(ctx, c.o.RunID, since); err != nil {
+			return err
+		}
+	}
+	pl, err := c.s.plan(ctx, c.o, since, nil)
+	if err != nil {
+		return err
+	}
+	c.progress.Plan(pl.total)
+	if pl.gone != nil {
+		return c.periodGone(*pl.gone)
+	}
+	if len(pl.needs) > 0 || pl.watch || pl.prove {
+		changed, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
+		// Naver's answer has told its time: the day may be another one.
+		if c.today = c.s.today(); len(changed) > 0 || len(pl.needs) == 0 {
+			if pl, err = c.s.plan(ctx, c.o, since, changed); err != nil {
+				return err
+			}
+		}
+	}
+	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
+		return err
+	}
+	c.tellGate(ctx, pl)
+	c.progress.Done(pl.total - len(pl.needs))
+	parallel, err := c.makeRoom(ctx, pl.needs)
+	if err != nil {
+		return err
+	}
+	c.watch = &watch{
+		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll,
+		list: func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
+	}
+	// Names do not wait for reports: while Naver prepares, they are read.
+	var naming errgroup.Group
+	naming.Go(func() error { return c.readDaily(ctx) })
+	worst := c.fetchAll(ctx, cancel, pl.needs, parallel)
+	err = naming.Wait()
+	if decisive(worst) || decisive(err) {
+		return either(worst, err)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := c.finishNames(ctx, pl); err != nil {
+		return either(worst, err)
+	}
+	if err := c.cleanUp(ctx); err != nil && decisive(err) {
+		return either(worst, err)
+	}
+	return worst
+}
+
+// tellGate says how much is to come, for the forecast and the order of bulk.
+func (c *collector) tellGate(ctx context.Context, pl plan) {
+	if c.o.Flow == nil {
+		return
+	}
+	lists, err := c.s.listsDue(ctx, c.o)
+	if err != nil {
+		return // a forecast, no more
+	}
+	c.o.Flow.SetLeft(pl.cost(lists, c.today))
+}
+
+// look reads the customer's list of jobs: it proves that the key reaches the
+// customer, shows what Naver has restated, and how much room there is.
+func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error) {
+	if c.jobs, err = c.s.client.jobs(ctx, c.w); err != nil {
+		return nil, err
+	}
+	if c.s.o.Accounts != nil && c.o.AccountID != "" {
+		if err := c.s.o.Accounts.MarkProved(ctx, c.o.AccountID, c.s.o.Now()); err != nil {
+			return nil, err
+		}
+	}
+	known, err := c.s.store.known(ctx, c.o.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	listed := make(map[int64]job, len(c.jobs))
+	for _, j := range c.jobs {
+		listed[int64(j.ID)] = j
+	}
+	changed = map[piece]bool{}
+	for _, k := range known {
+		j, there := listed[k.id]
+		switch {
+		case there && k.current && j.Status == statusChanged:
+			changed[k.piece] = true
+		case !there && !k.waited && c.s.o.Now().Sub(k.made) > time.Hour:
+			if err := c.s.store.forget(ctx, c.o.CustomerID, k.id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return changed, nil
+}
+
+// fetchAll fetches the pieces, as many at once as parallel. One that is not to
+// be had now does not keep the others; the worst failure comes back.
+func (c *collector) fetchAll(ctx context.Context, cancel context.CancelCauseFunc, needs []need, parallel int) error {
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	var mu sync.Mutex
+	var worst error
+	for _, n := range needs {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			err := c.piece(ctx, n)
+			if err == nil {
+				c.broken.Store(0)
+				c.progress.Done(1)
+				return nil
+			}
+			mu.Lock()
+			worst = either(worst, err)
+			mu.Unlock()
+			f := asFault(err)
+			if f == nil || decisive(err) || ours(f.class) && c.broken.Add(1) >= brokenMax {
+				cancel(err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // its functions return nil
+	if worst == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return worst
+}
+
+// ours are the classes that a second piece would probably meet as well.
+func ours(cl class) bool { return cl == serverFault || cl == unreachable || cl == unreadable }
+
+// severity orders failures: the highest is what a run stops for. A failure
+// that is no fault of Naver's (a lost lease, a full disk) comes before all.
+var severity = map[class]int{
+	licenceUnknown: 9, secretWrong: 9, forbidden: 8, notOwner: 8, periodGone: 7, columnsChanged: 6, closed: 5,
+	clockWrong: 4, headerMissing: 4, contentType: 4, badRequest: 3, preparing: 1, suspiciousNone: 1,
+}
+
+func rank(err error) int {
+	if err == nil {
+		return -1
+	}
+	f := asFault(err)
+	if f == nil {
+		if errors.Is(err, context.Canceled) {
+			return 0
+		}
+		return 10
+	}
+	if n, ok := severity[f.class]; ok {
+		return n
+	}
+	return 2
+}
+
+// either is the worse of two failures, the earlier one among equals.
+func either(a, b error) error {
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// decisive reports whether nothing else of the order should be tried.
+func decisive(err error) bool { return rank(err) >= 4 && !is(err, columnsChanged) }
+
+func (c *collector) periodGone(n need) error {
+	f := &fault{class: periodGone, op: "plan", customer: c.o.CustomerID}
+	f.args = []any{n.report, n.day.String(), (c.today - table.Day(n.t.daysBack)).String(), (c.today - 1).String()}
+	return f
+}
+
+// drain gives each row of r to f.
+func drain(r table.Reader, f func(table.Row) error) error {
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f(row); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package naver
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"imreport/internal/table"
+)
+
+// The master lists whose names the reports need (docs/naver.md has all).
+const (
+	itemCampaign = "Campaign"
+	itemGroup    = "Adgroup"
+	itemKeyword  = "Keyword"
+	itemChannel  = "BusinessChannel"
+	itemMedia    = "Media"
+)
+
+// masterItem says where a list has what names need; columns count from 0.
+type masterItem struct {
+	name    string
+	prefix  string // of its ids
+	least   int    // columns a line must have
+	id      int
+	title   int
+	parent  int // -1: none
+	deleted int // -1: not told
+	delta   bool
+	layout  []field
+}
+
+var masterItems = map[string]masterItem{
+	itemCampaign: {itemCampaign, "cmp-", 10, 1, 2, -1, 9, true, masterLayout("C cmp- T F F F D D D D F A")},
+	itemGroup:    {itemGroup, "grp-", 14, 1, 3, 2, 13, true, masterLayout("C grp- cmp- T F F F F F F bsn- bsn- D D A F A F")},
+	itemKeyword:  {itemKeyword, "nkw-", 12, 2, 3, 1, 11, true, masterLayout("C grp- nkw- T F A A F F F D D F")},
+	itemChannel:  {itemChannel, "bsn-", 9, 2, 1, -1, 8, true, masterLayout("C T bsn- F A F F D D")},
+	itemMedia:    {itemMedia, "", 3, 1, 2, -1, -1, false, masterLayout("F N T A F F F F F F F D D")},
+}
+
+// masterLayout reads the columns of a list: C customer, T the name, F a flag
+// or number, D a time, A anything, N a number, or the prefix of an id.
+func masterLayout(s string) (l []field) {
+	forms := map[string]form{"C": formCustomer, "T": formText, "F": formFlag, "D": formTime, "A": formAny, "N": formCode,
+		"cmp-": formCampaign, "grp-": formGroup, "nkw-": formKeyword}
+	for _, c := range strings.Fields(s) {
+		f, ok := forms[c]
+		if !ok {
+			f = formOptional
+			if len(l) == 2 { // a channel's own id
+				f = formChannel
+			}
+		}
+		l = append(l, field{form: f})
+	}
+	return l
+}
+
+// readMaster reads a list and calls add for each entity. Lines that cannot be
+// read are counted and left out: a name that is missing comes another day.
+func readMaster(in io.Reader, m masterItem, add func(e entry)) (rows, odd int64, err error) {
+	r := bufio.NewReaderSize(in, 64<<10)
+	l := layout{fields: m.layout}
+	var line []byte
+	var split [][]byte
+	for n := 0; ; n++ {
+		line = line[:0]
+		for {
+			part, rerr := r.ReadSlice('\n')
+			if len(line)+len(part) <= lineMax {
+				line = append(line, part...)
+			}
+			err = rerr
+			if !errors.Is(rerr, bufio.ErrBufferFull) {
+				break
+			}
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return rows, odd, err
+		}
+		last := err != nil
+		if n == 0 {
+			line = bytes.TrimPrefix(line, []byte(bom))
+			if s := shapeOf(line); s == htmlBody || s == jsonBody {
+				return 0, 0, &fault{class: unreadable, op: "report-download", title: clip(string(bytes.ToValidUTF8(line, nil)), 200)}
+			}
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) > 0 {
+			if !utf8.Valid(line) {
+				line = bytes.ToValidUTF8(line, []byte("\uFFFD"))
+			}
+			split = cutTabs(split[:0], line)
+			if e, ok := m.read(&l, split); ok {
+				rows++
+				add(e)
+			} else {
+				odd++
+			}
+		}
+		if last {
+			return rows, odd, nil
+		}
+	}
+}
+
+// read makes an entry of a line's fields.
+func (m masterItem) read(l *layout, split [][]byte) (e entry, ok bool) {
+	if k := len(split) - len(l.fields); k > 0 {
+		if values, _, fits := l.align(split, k, -1); fits {
+			split = values
+		}
+	}
+	if len(split) < m.least {
+		return e, false
+	}
+	e.id = string(split[m.id])
+	if !strings.HasPrefix(e.id, m.prefix) || m.name == itemMedia && (!digits(split[m.id]) || bytes.EqualFold(split[0], []byte("group"))) {
+		return e, false
+	}
+	e.name = string(bytes.TrimSpace(split[m.title]))
+	if m.parent >= 0 {
+		e.parent = string(split[m.parent])
+	}
+	e.gone = m.deleted >= 0 && len(split[m.deleted]) > 0 && strictly(formTime, split[m.deleted])
+	return e, true
+}
+
+func cutTabs(split [][]byte, line []byte) [][]byte {
+	for {
+		i := bytes.IndexByte(line, '\t')
+		if i < 0 {
+			return append(split, line)
+		}
+		split = append(split, line[:i])
+		line = line[i+1:]
+	}
+}
+
+// itemsFor are the lists that the reports' names come from. Those after the
+// first few are read only when an id of theirs has no name.
+func itemsFor(reports []string) (daily, lazy []string) {
+	needs := map[string]bool{}
+	for _, r := range reports {
+		t, ok := typeOf(r)
+		if !ok {
+			continue
+		}
+		needs[itemKeyword] = needs[itemKeyword] || t.has("keyword_id")
+		needs[itemMedia] = needs[itemMedia] || t.has("media")
+		needs[itemChannel] = needs[itemChannel] || t.has("channel_id")
+	}
+	daily = []string{itemCampaign, itemGroup}
+	if needs[itemKeyword] {
+		daily = append(daily, itemKeyword)
+	}
+	for _, item := range []string{itemChannel, itemMedia} {
+		if needs[item] {
+			lazy = append(lazy, item)
+		}
+	}
+	return daily, lazy
+}
+
+// itemOf is the list in which an id of the column has its name; "" if none.
+func itemOf(column string) string {
+	switch column {
+	case "campaign_id":
+		return itemCampaign
+	case "adgroup_id":
+		return itemGroup
+	case "keyword_id":
+		return itemKeyword
+	case "channel_id":
+		return itemChannel
+	case "media":
+		return itemMedia
+	}
+	return ""
+}
+
+// entry is what is known of an id.
+type entry struct {
+	id     string
+	name   string
+	parent string // the ad group's campaign, the keyword's ad group
+	gone   bool   // deleted at Naver
+}
+
+// namesSchema is how names are kept in the archive: one row per id. Rows of
+// kind "@since" say up to when a list is known (id: the list), those of kind
+// "@read" on which Korean day it was last read, and "@deep" that its deleted
+// entities have been asked for.
+var namesSchema = table.Schema{
+	{Name: "kind", Kind: table.Text}, {Name: "id", Kind: table.ID}, {Name: "name", Kind: table.Text},
+	{Name: "parent", Kind: table.ID}, {Name: "gone", Kind: table.Int},
+}

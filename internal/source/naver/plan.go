@@ -1,0 +1,157 @@
+package naver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imreport/internal/archive"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// watchDays is how long Naver keeps a stat report, and how long we ask whether
+// a day has changed (notice of 2025-09-26).
+const watchDays = 14
+
+// proofFor is how long a workspace may be served what is stored after its own
+// key has reached the customer.
+const proofFor = 24 * time.Hour
+
+// need is a piece that has to be fetched.
+type need struct {
+	piece
+	t     reportType
+	again bool // a version is stored already
+}
+
+// plan is what an order takes.
+type plan struct {
+	total int
+	needs []need
+	have  []archive.Piece
+	gone  *need // a day that is neither stored nor to be had; nil: none
+	watch bool  // a stored piece may have changed at Naver: look at the list
+	prove bool  // nothing else would show that the key reaches the customer
+}
+
+// plan compares what is stored with what the order wants. since is when a
+// forced order began; changed are the pieces that Naver has restated.
+func (s *Source) plan(ctx context.Context, o run.Order, since time.Time, changed map[piece]bool) (pl plan, err error) {
+	today := s.today()
+	pl.have, err = s.o.Archive.Current(ctx, Platform, o.CustomerID, o.Reports, o.From, o.To)
+	if err != nil {
+		return pl, err
+	}
+	stored := make(map[piece]archive.Piece, len(pl.have))
+	for _, p := range pl.have {
+		stored[piece{p.CustomerID, p.Report, p.Day}] = p
+	}
+	for _, name := range o.Reports {
+		t, ok := typeOf(name)
+		if !ok {
+			return pl, fmt.Errorf("naver has no report type %q", name)
+		}
+		for d := o.To; d >= o.From; d-- { // the newest first: it shows whether Naver is ready
+			pl.total++
+			n := need{piece: piece{o.CustomerID, name, d}, t: t}
+			p, has := stored[n.piece]
+			there := d < today && d >= today-table.Day(t.daysBack)
+			switch {
+			case !has && !there:
+				if pl.gone == nil {
+					pl.gone = &n
+				}
+			case !has:
+				pl.needs = append(pl.needs, n)
+			case !there:
+			case s.stale(p, o.Force, since, today) || changed[n.piece]:
+				n.again = true
+				pl.needs = append(pl.needs, n)
+			}
+		}
+	}
+	for _, p := range pl.have {
+		pl.watch = pl.watch || p.Day >= today-watchDays
+	}
+	// The newest days of all types first: types would otherwise wait in line.
+	slices.SortStableFunc(pl.needs, func(a, b need) int { return int(b.day - a.day) })
+	pl.prove, err = s.mustProve(ctx, o)
+	return pl, err
+}
+
+// stale reports whether a stored piece is to be fetched again.
+func (s *Source) stale(p archive.Piece, force bool, since time.Time, today table.Day) bool {
+	if force {
+		return p.StoredAt.Before(since)
+	}
+	return p.Day >= today-table.Day(s.o.RefetchDays) && table.DayOf(p.StoredAt) < today
+}
+
+// mustProve reports whether it is too long ago that the workspace's own key
+// has reached the customer.
+func (s *Source) mustProve(ctx context.Context, o run.Order) (bool, error) {
+	if s.o.Accounts == nil || o.AccountID == "" {
+		return true, nil
+	}
+	a, err := s.o.Accounts.Account(ctx, s.o.DB, o.AccountID)
+	if err != nil {
+		return true, err
+	}
+	return s.o.Now().Sub(a.ProvedAt) >= proofFor, nil
+}
+
+// Estimate is about how many requests an order costs, given what is stored,
+// and how many of its pieces have to be fetched.
+func (s *Source) Estimate(ctx context.Context, o run.Order) (requests, pieces int, err error) {
+	pl, err := s.plan(ctx, o, s.o.Now(), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	lists, err := s.listsDue(ctx, o)
+	if err != nil {
+		return 0, 0, err
+	}
+	all, _ := pl.cost(lists, s.today())
+	return all, len(pl.needs), nil
+}
+
+// cost is about how many requests a plan takes, and how many of them count in
+// the customer's narrower scope. One list of jobs tells the states of all, so
+// waiting costs little; a list of entities costs four.
+func (pl plan) cost(lists int, today table.Day) (all, reports int) {
+	if len(pl.needs) > 0 || pl.watch || pl.prove {
+		reports++
+	}
+	for _, n := range pl.needs {
+		reports += 2
+		if n.again || n.day < today-watchDays {
+			reports++ // its job, or the one before, is deleted
+		}
+	}
+	if n := len(pl.needs); n > 0 {
+		reports += 2 + n/10
+	}
+	reports += 4 * lists
+	return reports, reports
+}
+
+// listsDue is how many lists of entities the order will read.
+func (s *Source) listsDue(ctx context.Context, o run.Order) (int, error) {
+	snap, err := s.names(ctx, o.CustomerID, func(string) bool { return false })
+	if err != nil {
+		return 0, err
+	}
+	daily, lazy := itemsFor(o.Reports)
+	n := 0
+	for _, item := range daily {
+		if snap.names.lists[item].read < s.today() {
+			n++
+		}
+	}
+	if snap.version == "" {
+		n += len(lazy)
+	}
+	return n, nil
+}

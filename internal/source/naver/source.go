@@ -1,0 +1,168 @@
+package naver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"imreport/internal/account"
+	"imreport/internal/archive"
+	"imreport/internal/db"
+	"imreport/internal/quota"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// Accounts says when a workspace's own key last reached a customer, and is
+// told when it does. Satisfied by package account.
+type Accounts interface {
+	Account(ctx context.Context, q db.Queryer, accountID string) (account.Account, error)
+	MarkProved(ctx context.Context, accountID string, now time.Time) error
+}
+
+// Options of a Source. Gate, DB and Archive must be set; the zero value of the
+// rest is good.
+type Options struct {
+	URL     string // empty: DefaultURL
+	Gate    *quota.Gate
+	DB      *db.DB
+	Archive *archive.Archive
+	// Accounts may be nil: then each collecting proves its right anew.
+	Accounts Accounts
+	Log      *slog.Logger
+	// Transport sends requests; nil: a client of its own.
+	Transport http.RoundTripper
+	// ReportDeadline is how long a report may take before it is made once
+	// more; 0 means 10 min.
+	ReportDeadline time.Duration
+	// ProbeInterval is how often a day that Naver has not published yet is
+	// asked for, by one account for all; 0 means 1 min.
+	ProbeInterval time.Duration
+	// RefetchDays before today are fetched once per Korean day, because Naver
+	// corrects them for 48 h; 0 means 3.
+	RefetchDays int
+	// Parallel pieces of one order are on their way at once; 0 means 32.
+	Parallel int
+	// Published hears that a day that was late can be had now: runs that are
+	// parked for the subject Preparing can go on. May be nil.
+	Published func(day table.Day)
+	// Pauses before a request is repeated after a passing fault; nil means
+	// 1 s and 5 s. Longer pauses are the run's.
+	Pauses []time.Duration
+	// Timeout of an answer, and of silence within a download; 0 means 60 s.
+	Timeout time.Duration
+	// Poll is the least time between two looks at a customer's jobs; 0 means
+	// 0.7 s.
+	Poll time.Duration
+	Now  func() time.Time
+}
+
+// Source is Naver Search Ads as package run sees it.
+type Source struct {
+	o       Options
+	client  *client
+	store   store
+	builds  *builds
+	masters *builds
+	ready   *readiness
+	flights flights
+	// parsing bounds how many reports are read at once: reading costs memory
+	// and CPU, waiting costs neither.
+	parsing chan struct{}
+}
+
+// parsers is how many reports one process reads at once. Each takes about
+// 10 MB while its Parquet pages fill.
+const parsers = 4
+
+// New makes a Source.
+func New(o Options) (*Source, error) {
+	if o.URL == "" {
+		o.URL = DefaultURL
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Pauses == nil {
+		o.Pauses = []time.Duration{time.Second, 5 * time.Second}
+	}
+	o.ReportDeadline = orElse(o.ReportDeadline, 10*time.Minute)
+	o.ProbeInterval = orElse(o.ProbeInterval, time.Minute)
+	o.Timeout = orElse(o.Timeout, time.Minute)
+	o.Poll = orElse(o.Poll, pollMin)
+	o.RefetchDays = orElse(o.RefetchDays, 3)
+	o.Parallel = orElse(o.Parallel, 32)
+	cl, err := newClient(clientOptions{
+		url: o.URL, gate: o.Gate, transport: o.Transport, log: o.Log, now: o.Now, timeout: o.Timeout, idle: o.Timeout, pauses: o.Pauses,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		o: o, client: cl, store: store{o.DB}, builds: &builds{}, masters: &builds{},
+		ready:   &readiness{now: o.Now, every: o.ProbeInterval, ready: o.Published},
+		parsing: make(chan struct{}, parsers),
+	}, nil
+}
+
+var (
+	_ run.Source         = (*Source)(nil)
+	_ account.Discoverer = (*Source)(nil)
+)
+
+// Skew is how far this machine's clock is behind Naver's, as its answers tell;
+// negative when it is ahead. Beyond a minute Naver refuses requests, which are
+// then signed by its clock.
+func (s *Source) Skew() time.Duration { return s.client.clock.current() }
+
+// today is the Korean day by Naver's clock, as far as it is known.
+func (s *Source) today() table.Day { return table.DayOf(s.client.clock.real()) }
+
+// flights lets one goroutine of the process fetch a piece, and others who want
+// it wait for the outcome. What crosses processes is the row in naver_fetch.
+type flights struct {
+	mu sync.Mutex
+	on map[piece]chan struct{}
+}
+
+// enter waits until nobody else fetches p, and holds it until leave.
+func (f *flights) enter(ctx context.Context, p piece) (leave func(), waited bool, err error) {
+	for {
+		f.mu.Lock()
+		other := f.on[p]
+		if other == nil {
+			if f.on == nil {
+				f.on = map[piece]chan struct{}{}
+			}
+			mine := make(chan struct{})
+			f.on[p] = mine
+			f.mu.Unlock()
+			return func() {
+				f.mu.Lock()
+				delete(f.on, p)
+				f.mu.Unlock()
+				close(mine)
+			}, waited, nil
+		}
+		f.mu.Unlock()
+		waited = true
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, waited, context.Cause(ctx)
+		}
+	}
+}
+
+func orElse[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}

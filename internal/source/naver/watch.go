@@ -1,0 +1,212 @@
+package naver
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// builds learns how long Naver takes to build a report, by type.
+type builds struct {
+	mu   sync.Mutex
+	mean map[string]time.Duration
+}
+
+// firstGuess is how long a build takes before one was seen. Naver tells
+// nothing; users see a few seconds.
+const firstGuess = 3 * time.Second
+
+func (b *builds) expect(report string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d, ok := b.mean[report]; ok {
+		return d
+	}
+	return firstGuess
+}
+
+// saw takes note of a build, as late as the list showed it. What is rare moves
+// the mean a little only.
+func (b *builds) saw(report string, d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mean == nil {
+		b.mean = map[string]time.Duration{}
+	}
+	if old, ok := b.mean[report]; ok {
+		d = old + (min(d, 4*old+time.Second)-old)/4
+	}
+	b.mean[report] = d
+}
+
+// watch asks for the states of one customer's jobs: one list tells them all.
+// It asks first when the oldest job is likely to be ready, then after half as
+// long again, and not more often than every pollMin.
+type watch struct {
+	life   context.Context // of the collecting; all waiters live in it
+	wg     *sync.WaitGroup // of the collecting
+	list   func(ctx context.Context) ([]job, error)
+	builds *builds
+	now    func() time.Time
+	least  time.Duration // between two lists
+
+	mu      sync.Mutex
+	waiting map[int64]*waiter
+	polling bool
+	last    time.Time
+	kick    chan struct{}
+}
+
+type waiter struct {
+	report  string
+	asked   time.Time
+	due     time.Time
+	missing int // lists in a row that did not show it
+	blank   int // lists that showed it built, without an address
+	answer  chan answer
+}
+
+type answer struct {
+	job  job
+	lost bool
+	err  error
+}
+
+const (
+	pollMin = 700 * time.Millisecond
+	pollMax = 30 * time.Second
+	// blankMax is how often a job may be built without an address before it
+	// is given up.
+	blankMax = 3
+)
+
+// wait returns the job once it will not change any more: built, empty, failed
+// or restated; built without an address when that stays so. A job that two lists in a row do not show is lost (fault
+// jobLost); one that is not ready at the deadline is late (fault jobLate).
+func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline time.Time) (job, error) {
+	wt := &waiter{report: p.report, asked: asked, answer: make(chan answer, 1)}
+	wt.due = asked.Add(w.builds.expect(p.report))
+	if soon := w.now().Add(w.least / 4); wt.due.Before(soon) {
+		wt.due = soon
+	}
+	w.mu.Lock()
+	if w.waiting == nil {
+		w.waiting, w.kick = map[int64]*waiter{}, make(chan struct{}, 1)
+	}
+	w.waiting[id] = wt
+	if !w.polling {
+		w.polling = true
+		w.wg.Go(func() { w.poll(w.life) })
+	} else {
+		select {
+		case w.kick <- struct{}{}:
+		default:
+		}
+	}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.waiting, id)
+		w.mu.Unlock()
+	}()
+	end := time.NewTimer(max(deadline.Sub(w.now()), w.least))
+	defer end.Stop()
+	select {
+	case a := <-wt.answer:
+		if a.err == nil && a.lost {
+			a.err = &fault{class: jobLost, op: "stat-reports.list", customer: p.customer, title: "the job is not in the list"}
+		}
+		return a.job, a.err
+	case <-end.C:
+		f := &fault{class: jobLate, op: "stat-reports.list", customer: p.customer}
+		f.args = []any{p.report, p.day.String(), w.now().Sub(asked).Round(time.Second)}
+		return job{}, f
+	case <-ctx.Done():
+		return job{}, context.Cause(ctx)
+	}
+}
+
+// poll lists until nobody waits.
+func (w *watch) poll(ctx context.Context) {
+	for {
+		w.mu.Lock()
+		if len(w.waiting) == 0 || ctx.Err() != nil {
+			w.polling = false
+			w.mu.Unlock()
+			return
+		}
+		var due time.Time
+		for _, wt := range w.waiting {
+			if due.IsZero() || wt.due.Before(due) {
+				due = wt.due
+			}
+		}
+		if early := w.last.Add(w.least); due.Before(early) {
+			due = early
+		}
+		w.mu.Unlock()
+		if d := due.Sub(w.now()); d > 0 {
+			t := time.NewTimer(d)
+			select {
+			case <-t.C:
+			case <-w.kick: // somebody who is due earlier
+				t.Stop()
+				continue
+			case <-ctx.Done():
+				t.Stop()
+				continue
+			}
+		}
+		jobs, err := w.list(ctx)
+		w.tell(jobs, err)
+	}
+}
+
+func (w *watch) tell(jobs []job, err error) {
+	byID := make(map[int64]job, len(jobs))
+	for _, j := range jobs {
+		byID[int64(j.ID)] = j
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	w.last = now
+	for id, wt := range w.waiting {
+		j, there := byID[id]
+		switch {
+		case err != nil:
+			wt.reply(answer{err: err})
+			continue
+		case !there:
+			if wt.missing++; wt.missing >= 2 {
+				wt.reply(answer{lost: true})
+				continue
+			}
+			wt.due = now.Add(w.least)
+			continue
+		case j.Status == statusBuilt && j.URL != "":
+			late := now.Sub(wt.asked)
+			w.builds.saw(wt.report, late)
+			wt.reply(answer{job: j})
+			continue
+		case j.Status == statusBuilt && wt.blank < blankMax:
+			wt.blank++
+			wt.due = now.Add(w.least)
+			continue
+		case j.Status == statusBuilt, j.Status == statusNone, j.Status == statusError, j.Status == statusChanged:
+			wt.reply(answer{job: j})
+			continue
+		}
+		wt.missing = 0
+		if !wt.due.After(now) {
+			wt.due = now.Add(min(max(now.Sub(wt.asked)/2, w.least), pollMax))
+		}
+	}
+}
+
+func (wt *waiter) reply(a answer) {
+	select {
+	case wt.answer <- a:
+	default: // it has one already and is about to take it
+	}
+}
