@@ -44,6 +44,8 @@ type gzipper struct {
 // Unwrap lets http.ResponseController reach what is below.
 func (g *gzipper) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 
+func (g *gzipper) started() bool { return g.status != 0 || g.plain }
+
 func (g *gzipper) WriteHeader(status int) {
 	if g.status != 0 || g.plain {
 		return

@@ -52,14 +52,21 @@ func (s *Site) begin(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", info.ID)
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				info.err = err
+				if rec.started() {
+					p = http.ErrAbortHandler
+				} else {
+					p = nil
+					s.answerError(rec, r, err)
 				}
-				info.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-				s.answerError(rec, r, info.err)
 			}
 			s.note(r, info, rec, time.Since(start))
+			if p != nil {
+				panic(p) // cuts the connection: half an answer must not look like a whole one
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -99,14 +106,24 @@ func (s *Site) note(r *http.Request, info *Info, rec *recorder, took time.Durati
 	s.took.With(prometheus.Labels{"route": route, "status": strconv.Itoa(status)}).Observe(took.Seconds())
 }
 
-// limit bounds the request's body.
+// limit bounds the request's body; MaxBody may bound it otherwise.
 func limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
+			Of(r.Context()).body = r.Body
+			MaxBody(w, r, bodyMax)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// MaxBody lets a request's body be up to n bytes long, more or less than the
+// megabyte that is usual. It must be called before the body is read; reading
+// further than that is answered 413.
+func MaxBody(w http.ResponseWriter, r *http.Request, n int64) {
+	if b := Of(r.Context()).body; b != nil {
+		r.Body = http.MaxBytesReader(w, b, n)
+	}
 }
 
 // recorder remembers what was answered.
@@ -118,6 +135,22 @@ type recorder struct {
 
 // Unwrap lets http.ResponseController reach what is below.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) started() bool { return r.status != 0 }
+
+// started reports whether an answer has begun, so that no other can be given.
+func started(w http.ResponseWriter) bool {
+	for {
+		if s, ok := w.(interface{ started() bool }); ok && s.started() {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
+}
 
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && status >= 200 {

@@ -80,8 +80,22 @@ var kinds = map[errs.Kind]struct {
 	errs.LeaseLost:       {http.StatusConflict, "run.lease_lost"},
 }
 
-// methodNotAllowed is the one status that no errs.Kind has.
-const methodNotAllowed = "web.method_not_allowed"
+// statuses are those that no errs.Kind has, by the error's key.
+var statuses = map[string]int{
+	methodNotAllowed: http.StatusMethodNotAllowed,
+	unsupportedMedia: http.StatusUnsupportedMediaType,
+}
+
+const (
+	methodNotAllowed = "web.method_not_allowed"
+	unsupportedMedia = "web.unsupported_media_type"
+)
+
+// UnsupportedMedia is the error for a body of a kind that the call does not
+// read; want says which it does: "application/json".
+func UnsupportedMedia(got, want string) error {
+	return errs.E(errs.Malformed, unsupportedMedia, nil, got, want)
+}
 
 // ProblemOf says err in language l. An error that is no errs.Error is an
 // internal one: its text stays in the log.
@@ -106,15 +120,21 @@ func ProblemOf(err error, l i18n.Lang, requestID string) Problem {
 		Type: "urn:imreport:problem:" + e.Code(), Title: i18n.T(l, key, args...), Status: k.status,
 		Code: e.Code(), RequestID: requestID, Extra: e.Extra,
 	}
-	if e.Key == methodNotAllowed {
-		p.Status = http.StatusMethodNotAllowed
+	if status, ok := statuses[e.Key]; ok {
+		p.Status = status
 	}
-	if i18n.Has(key + ".detail") {
-		p.Detail = i18n.T(l, key+".detail", args...)
+	// Every document says what and what to do: what an error does not say
+	// itself, its kind does.
+	say := func(part string) string {
+		switch {
+		case i18n.Has(key + part):
+			return i18n.T(l, key+part, args...)
+		case i18n.Has(k.key + part):
+			return i18n.T(l, k.key+part)
+		}
+		return ""
 	}
-	if i18n.Has(key + ".action") {
-		p.Action = i18n.T(l, key+".action", args...)
-	}
+	p.Detail, p.Action = say(".detail"), say(".action")
 	for _, f := range e.Fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Name, Code: f.Code(), Message: i18n.T(l, f.Key, f.Args...)})
 	}

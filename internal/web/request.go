@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,7 +23,10 @@ type Info struct {
 	Actor   workspace.Actor
 	Session string // the session cookie's value; empty when a token was used
 	Known   bool   // Actor is set
-	err     error  // what the handler returned, for the log
+	// subject and detail are what the audit log says of a changing request.
+	subject, detail string
+	body            io.ReadCloser // as it came, before limits
+	err             error         // what the handler returned, for the log
 }
 
 type infoKey struct{}

@@ -16,15 +16,24 @@ import (
 type Access struct {
 	// Public: anybody, also without signing in.
 	Public bool
-	// Role is the least role that may; empty: any member.
+	// Needs is what the caller's role has to allow (docs/roles.md); empty: any
+	// member may.
+	Needs workspace.Action
+	// Role is the least role that may, where no Action says it; empty: any.
 	Role workspace.Role
 	// Owner: only the owner of the whole instance.
 	Owner bool
+	// Authenticate finds out who asks, in place of token and session: it sets
+	// Actor and Known of the request's Info, or says why it does not. It may
+	// call Site.Authenticate. Only for calls of the API.
+	Authenticate func(r *http.Request) error
 	// Action names a changing request in the audit log: "raw_data.create".
 	// Empty for requests that only read, also by POST (an estimate).
 	Action string
 	// Creates: the POST heeds an Idempotency-Key.
 	Creates bool
+	// MaxBody bounds the body, in bytes; 0: a megabyte.
+	MaxBody int64
 	// Secret: the answer holds something that is shown once. A repeated POST
 	// with the same Idempotency-Key is told so instead of being shown it again.
 	Secret bool
@@ -36,7 +45,11 @@ func (s *Site) API(pattern string, a Access, h Handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		info := Of(r.Context())
 		info.Pattern = pattern
-		err := s.authenticate(r, true)
+		who := s.Authenticate
+		if a.Authenticate != nil {
+			who = a.Authenticate
+		}
+		err := who(r)
 		info.Lang = apiLang(r, info)
 		w.Header().Set("Content-Language", string(info.Lang))
 		w.Header().Add("Vary", "Accept-Language, Authorization, Cookie")
@@ -106,6 +119,9 @@ func (s *Site) named(pattern string, h http.HandlerFunc) http.HandlerFunc {
 
 // run calls the handler, once per Idempotency-Key, and writes the audit log.
 func (s *Site) run(w http.ResponseWriter, r *http.Request, a Access, h Handler) error {
+	if a.MaxBody > 0 {
+		MaxBody(w, r, a.MaxBody)
+	}
 	if a.Action != "" {
 		h = s.audited(a, h)
 	}
@@ -117,6 +133,10 @@ func (s *Site) run(w http.ResponseWriter, r *http.Request, a Access, h Handler) 
 
 // SessionCookie holds the session of somebody who has signed in on a page.
 const SessionCookie = "session"
+
+// Authenticate finds out who asks, by a token or a session of this site, and
+// notes it in the request's Info. Nobody is no error.
+func (s *Site) Authenticate(r *http.Request) error { return s.authenticate(r, true) }
 
 // authenticate finds out who asks. Nobody is no error: allow decides.
 func (s *Site) authenticate(r *http.Request, tokens bool) error {
@@ -154,8 +174,10 @@ func (s *Site) allow(info *Info, a Access) error {
 		return nil
 	case !info.Known:
 		return errs.E(errs.Unauthenticated, "web.unauthenticated", nil)
-	case a.Owner && !info.Actor.InstanceOwner:
-		return errs.E(errs.Forbidden, "web.forbidden", nil)
+	case a.Owner:
+		return info.Actor.Need(workspace.WriteInstance)
+	case a.Needs != "":
+		return info.Actor.Need(a.Needs)
 	case a.Role != "" && !info.Actor.Role.AtLeast(a.Role):
 		return errs.E(errs.Forbidden, "web.forbidden", nil)
 	}
@@ -163,7 +185,9 @@ func (s *Site) allow(info *Info, a Access) error {
 }
 
 // SetErrorPage says how a Problem looks as a page.
-func (s *Site) SetErrorPage(f func(w http.ResponseWriter, r *http.Request, p Problem)) { s.errorPage = f }
+func (s *Site) SetErrorPage(f func(w http.ResponseWriter, r *http.Request, p Problem)) {
+	s.errorPage = f
+}
 
 // answerError shows err to the caller; nil does nothing. Programs get a
 // problem document, people a page.
@@ -173,6 +197,9 @@ func (s *Site) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	info := Of(r.Context())
 	info.err = err
+	if started(w) {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the caller has gone
 	}
