@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,6 +33,9 @@ type SMTPOptions struct {
 	PublicURL string
 	// TLS overrides how servers are verified; nil: by the system's roots.
 	TLS *tls.Config
+	// CommandWithin and DotWithin bound the wait for the replies of Deliver; 0
+	// means what RFC 5321 4.5.3.2 asks for: 5 and 10 minutes.
+	CommandWithin, DotWithin time.Duration
 }
 
 // SMTP sends by an SMTP server, one connection per mail. It prints without its
@@ -46,6 +50,8 @@ type SMTP struct {
 	from   string
 	name   string // how this host calls itself
 	tls    *tls.Config
+
+	commandWithin, dotWithin time.Duration
 }
 
 const sendWithin = 30 * time.Second
@@ -67,7 +73,8 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if err != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" {
 		return bad()
 	}
-	s := &SMTP{host: u.Hostname(), tls: o.TLS, name: publicHost(o.PublicURL)}
+	s := &SMTP{host: u.Hostname(), tls: o.TLS, name: publicHost(o.PublicURL),
+		commandWithin: cmp.Or(o.CommandWithin, commandWithin), dotWithin: cmp.Or(o.DotWithin, dotWithin)}
 	switch u.Scheme {
 	case "smtp":
 		s.port = 587
