@@ -1,0 +1,256 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/db/dbtest"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// house is a fake of what the schedule drives: raw data in memory, runs
+// counted by what was asked for.
+type house struct {
+	mu    sync.Mutex
+	all   []report.RawData
+	asked map[string]int
+	err   error
+}
+
+func (h *house) Scheduled(context.Context, db.Queryer) ([]report.RawData, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []report.RawData
+	for _, rd := range h.all {
+		if rd.Schedule != nil {
+			out = append(out, rd)
+		}
+	}
+	return out, nil
+}
+
+func (h *house) RefreshTx(_ context.Context, tx *db.Tx, _, id string, req run.Request) (run.Run, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil {
+		return run.Run{}, h.err
+	}
+	tx.AfterCommit(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.asked[id+" "+string(req.Cause)]++
+	})
+	return run.Run{ID: db.NewID()}, nil
+}
+
+func (h *house) count(id string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[id+" scheduled"]
+}
+
+func daily(id, at string, mode report.ScheduleMode) report.RawData {
+	return report.RawData{ID: id, WorkspaceID: "w", AccountID: "acc-" + id,
+		Schedule: &report.Schedule{DailyAt: at, Mode: mode, Zone: "Asia/Seoul"}}
+}
+
+func newHouse(t *testing.T, d *db.DB, all ...report.RawData) (*house, *Service) {
+	h := &house{all: all, asked: map[string]int{}}
+	return h, New(d, Options{Runs: h, Reports: h})
+}
+
+func tick(t *testing.T, s *Service, when time.Time) int {
+	t.Helper()
+	n, err := s.Tick(t.Context(), when)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func kst(day, hour, minute int) time.Time {
+	return time.Date(2026, 11, day, hour, minute, 0, 0, table.KST)
+}
+
+func TestTick(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, s := newHouse(t, d, daily("ready", "07:30", report.ReadyBy), daily("start", "07:30", report.StartAt))
+		tick(t, s, kst(24, 6, 0))
+		if h.count("ready")+h.count("start") != 0 {
+			t.Fatal("started at six")
+		}
+		tick(t, s, kst(24, 7, 15))
+		if h.count("ready") != 1 || h.count("start") != 0 {
+			t.Fatalf("at 07:15: ready %d, start %d", h.count("ready"), h.count("start"))
+		}
+		tick(t, s, kst(24, 7, 30))
+		tick(t, s, kst(24, 7, 31))
+		if h.count("ready") != 1 || h.count("start") != 1 {
+			t.Fatalf("at 07:31: ready %d, start %d", h.count("ready"), h.count("start"))
+		}
+		if s.NextRefresh("start") != kst(25, 7, 30).UTC() {
+			t.Errorf("next %s", s.NextRefresh("start"))
+		}
+
+		// Three days without a process: one refresh, for the newest day.
+		again, s2 := h, New(d, Options{Runs: h, Reports: h})
+		tick(t, s2, kst(27, 10, 0))
+		tick(t, s2, kst(27, 10, 1))
+		if again.count("ready") != 2 || again.count("start") != 2 {
+			t.Errorf("after downtime: ready %d, start %d", again.count("ready"), again.count("start"))
+		}
+	})
+}
+
+func TestEditing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		t.Run("a new schedule catches nothing up", func(t *testing.T) {
+			h, s := newHouse(t, d, daily("new", "07:30", report.ReadyBy))
+			tick(t, s, kst(24, 10, 0))
+			tick(t, s, kst(24, 10, 1))
+			if h.count("new") != 0 {
+				t.Error("refreshed for a morning before it was made")
+			}
+		})
+		t.Run("moved to earlier than now it runs at once, today", func(t *testing.T) {
+			h, s := newHouse(t, d, daily("moved", "12:00", report.StartAt))
+			tick(t, s, kst(24, 6, 0))
+			h.all[0].Schedule.DailyAt = "08:00"
+			tick(t, s, kst(24, 9, 0))
+			tick(t, s, kst(24, 12, 1))
+			if h.count("moved") != 1 {
+				t.Errorf("refreshed %d times", h.count("moved"))
+			}
+		})
+		t.Run("moved to later after it ran it does not run twice", func(t *testing.T) {
+			h, s := newHouse(t, d, daily("later", "07:30", report.StartAt))
+			tick(t, s, kst(24, 6, 0))
+			tick(t, s, kst(24, 7, 30))
+			h.all[0].Schedule.DailyAt = "09:00"
+			tick(t, s, kst(24, 9, 1))
+			if h.count("later") != 1 {
+				t.Errorf("refreshed %d times", h.count("later"))
+			}
+		})
+		t.Run("another zone does not bring the same day twice", func(t *testing.T) {
+			h, s := newHouse(t, d, daily("zone", "07:30", report.StartAt))
+			tick(t, s, kst(24, 6, 0))
+			tick(t, s, kst(24, 7, 30))
+			h.all[0].Schedule.Zone = "Asia/Singapore" // 07:30 there is 08:30 in Seoul
+			tick(t, s, kst(24, 8, 31))
+			if h.count("zone") != 1 {
+				t.Errorf("refreshed %d times", h.count("zone"))
+			}
+		})
+		t.Run("without a schedule nothing runs, and a later one starts anew", func(t *testing.T) {
+			h, s := newHouse(t, d, daily("off", "07:30", report.StartAt))
+			tick(t, s, kst(24, 6, 0))
+			kept := h.all[0].Schedule
+			h.all[0].Schedule = nil
+			tick(t, s, kst(24, 7, 31))
+			h.all[0].Schedule = kept
+			tick(t, s, kst(24, 8, 0))
+			if h.count("off") != 0 {
+				t.Errorf("refreshed %d times", h.count("off"))
+			}
+		})
+	})
+}
+
+func TestSkips(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		paused := daily("paused", "07:30", report.StartAt)
+		paused.Paused, paused.PausedUntil = true, kst(25, 0, 0)
+		idle := daily("idle", "07:30", report.StartAt)
+		idle.WorkspaceID, idle.OpenedAt = "idle", kst(1, 0, 0)
+		holiday := daily("holiday", "07:30", report.StartAt)
+		holiday.WorkspaceID = "holiday"
+		h, s := newHouse(t, d, paused, idle, holiday)
+		ctx := t.Context()
+		if err := s.SetSetting(ctx, Setting{WorkspaceID: "idle", DailyAt: "07:30", IdleDays: 14}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetHoliday(ctx, "holiday", Holiday{Day: table.DayOf(kst(24, 0, 0)), Name: "창립기념일"}); err != nil {
+			t.Fatal(err)
+		}
+		tick(t, s, kst(23, 12, 0))
+		tick(t, s, kst(24, 7, 31))
+		for _, id := range []string{"paused", "idle", "holiday"} {
+			if h.count(id) != 0 {
+				t.Errorf("%s was refreshed", id)
+			}
+		}
+		// The pause has ended: what was left out on purpose is not caught up.
+		tick(t, s, kst(24, 12, 0))
+		tick(t, s, kst(25, 7, 31))
+		if h.count("paused") != 1 || h.count("holiday") != 1 || h.count("idle") != 0 {
+			t.Errorf("next morning: paused %d, holiday %d, idle %d", h.count("paused"), h.count("holiday"), h.count("idle"))
+		}
+	})
+}
+
+// A refresh whose run was not admitted is not noted either.
+func TestFailedAdmission(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, s := newHouse(t, d, daily("a", "07:30", report.StartAt))
+		tick(t, s, kst(24, 6, 0))
+		h.err = fmt.Errorf("the database went away")
+		if _, err := s.Tick(t.Context(), kst(24, 7, 30)); err == nil {
+			t.Fatal("no error")
+		}
+		h.err = nil
+		tick(t, s, kst(24, 7, 31))
+		if h.count("a") != 1 {
+			t.Errorf("refreshed %d times", h.count("a"))
+		}
+	})
+}
+
+// Ten mornings, looked after by processes that come, go, and look at the same
+// instant: each raw data is refreshed once per morning.
+func TestExactlyOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		rnd := rand.New(rand.NewPCG(7, 7))
+		var all []report.RawData
+		for i := range 6 {
+			all = append(all, daily(fmt.Sprintf("r%d", i), "07:30", []report.ScheduleMode{report.ReadyBy, report.StartAt}[i%2]))
+		}
+		h, first := newHouse(t, d, all...)
+		tick(t, first, kst(1, 12, 0))
+		procs := []*Service{first}
+		const mornings = 10
+		for now := kst(2, 6, 50); now.Before(kst(2+mornings, 0, 0)); now = now.Add(time.Duration(1+rnd.IntN(4)) * time.Minute) {
+			if now.In(table.KST).Hour() >= 8 { // the night is quiet
+				now = time.Date(2026, 11, now.In(table.KST).Day()+1, 6, 50, 0, 0, table.KST)
+			}
+			if rnd.IntN(3) == 0 { // a restart, perhaps with one more or one less
+				n := 1 + rnd.IntN(3)
+				procs = procs[:0]
+				for range n {
+					procs = append(procs, New(d, Options{Runs: h, Reports: h}))
+				}
+			}
+			var wg sync.WaitGroup
+			for _, p := range procs {
+				wg.Go(func() {
+					if _, err := p.Tick(context.Background(), now); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		for _, rd := range all {
+			if got := h.count(rd.ID); got != mornings {
+				t.Errorf("%s was refreshed %d times in %d mornings", rd.ID, got, mornings)
+			}
+		}
+	})
+}

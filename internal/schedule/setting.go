@@ -1,0 +1,136 @@
+package schedule
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/table"
+)
+
+// Setting is how a workspace wants its mornings.
+type Setting struct {
+	WorkspaceID  string
+	DailyAt      string // default of new schedules: "07:30"
+	SkipWeekends bool
+	// IdleDays: a raw data that nobody opened for so many days refreshes when
+	// somebody opens it; 0: off.
+	IdleDays int
+}
+
+// Holiday is a day without refreshes.
+type Holiday struct {
+	Day  table.Day
+	Name string
+}
+
+// defaults of a workspace that has set nothing.
+func defaults(workspaceID string) Setting { return Setting{WorkspaceID: workspaceID, DailyAt: "07:30"} }
+
+// Setting is a workspace's.
+func (s *Service) Setting(ctx context.Context, workspaceID string) (Setting, error) {
+	v := defaults(workspaceID)
+	err := s.d.QueryRow(ctx, `SELECT daily_at, skip_weekends, idle_days FROM schedule_setting WHERE workspace_id = $1`, workspaceID).
+		Scan(&v.DailyAt, &v.SkipWeekends, &v.IdleDays)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	if err != nil {
+		return v, fmt.Errorf("morning settings of workspace %s: %w", workspaceID, err)
+	}
+	return v, nil
+}
+
+// SetSetting keeps a workspace's setting.
+func (s *Service) SetSetting(ctx context.Context, v Setting) error {
+	_, err := s.d.Exec(ctx, `
+		INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
+		VALUES ($1, $2, $3, $4, '', '', '', $5)
+		ON CONFLICT (workspace_id) DO UPDATE SET daily_at = excluded.daily_at, skip_weekends = excluded.skip_weekends, idle_days = excluded.idle_days`,
+		v.WorkspaceID, v.DailyAt, v.SkipWeekends, v.IdleDays, true)
+	if err != nil {
+		return fmt.Errorf("morning settings of workspace %s: %w", v.WorkspaceID, err)
+	}
+	return nil
+}
+
+// Holidays are a workspace's from a day on.
+func (s *Service) Holidays(ctx context.Context, workspaceID string, from table.Day) ([]Holiday, error) {
+	return db.All(ctx, s.d, func(r db.Scanner) (h Holiday, err error) {
+		err = r.Scan(&h.Day, &h.Name)
+		return h, err
+	}, `SELECT day, name FROM holiday WHERE workspace_id = $1 AND day >= $2 ORDER BY day`, workspaceID, int64(from))
+}
+
+// SetHoliday adds a holiday, or renames it.
+func (s *Service) SetHoliday(ctx context.Context, workspaceID string, h Holiday) error {
+	_, err := s.d.Exec(ctx, `INSERT INTO holiday (workspace_id, day, name) VALUES ($1, $2, $3)
+		ON CONFLICT (workspace_id, day) DO UPDATE SET name = excluded.name`, workspaceID, int64(h.Day), h.Name)
+	return err
+}
+
+// DeleteHoliday removes one.
+func (s *Service) DeleteHoliday(ctx context.Context, workspaceID string, day table.Day) error {
+	_, err := s.d.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day = $2`, workspaceID, int64(day))
+	return err
+}
+
+// settings of all workspaces, for one Tick.
+type settings struct {
+	of       map[string]Setting
+	holidays map[holidayKey]bool
+}
+
+type holidayKey struct {
+	workspace string
+	day       table.Day
+}
+
+func (s *Service) settings(ctx context.Context) (v settings, err error) {
+	v = settings{map[string]Setting{}, map[holidayKey]bool{}}
+	_, err = db.All(ctx, s.d, func(r db.Scanner) (struct{}, error) {
+		var one Setting
+		err := r.Scan(&one.WorkspaceID, &one.DailyAt, &one.SkipWeekends, &one.IdleDays)
+		v.of[one.WorkspaceID] = one
+		return struct{}{}, err
+	}, `SELECT workspace_id, daily_at, skip_weekends, idle_days FROM schedule_setting`)
+	if err == nil {
+		_, err = db.All(ctx, s.d, func(r db.Scanner) (struct{}, error) {
+			var k holidayKey
+			err := r.Scan(&k.workspace, &k.day)
+			v.holidays[k] = true
+			return struct{}{}, err
+		}, `SELECT workspace_id, day FROM holiday`)
+	}
+	if err != nil {
+		return v, fmt.Errorf("morning settings: %w", err)
+	}
+	return v, nil
+}
+
+// skip says whether the morning m is left out, and why.
+func (v settings) skip(m morning, now time.Time) Skip {
+	if m.rd.IsPaused(now) {
+		return SkipPaused
+	}
+	zone, err := time.LoadLocation(m.rd.Schedule.Zone)
+	if err != nil {
+		zone = table.KST
+	}
+	local := m.at.At.In(zone)
+	day := table.Day(time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400)
+	set := v.of[m.rd.WorkspaceID]
+	if v.holidays[holidayKey{m.rd.WorkspaceID, day}] {
+		return SkipHoliday
+	}
+	if wd := local.Weekday(); set.SkipWeekends && (wd == time.Saturday || wd == time.Sunday) {
+		return SkipHoliday
+	}
+	if set.IdleDays > 0 && now.Sub(m.rd.OpenedAt) > time.Duration(set.IdleDays)*24*time.Hour {
+		return SkipIdle
+	}
+	return ""
+}

@@ -1,0 +1,117 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/errs"
+	"imreport/internal/quota"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// Skip says why a morning was left out on purpose.
+type Skip string
+
+// The skips; "" is none.
+const (
+	SkipPaused  Skip = "paused"
+	SkipHoliday Skip = "holiday"
+	SkipIdle    Skip = "idle" // nobody has opened it for long: it refreshes on demand
+)
+
+// claim notes the refresh (rd, day, cause) and admits its run, in one
+// transaction. A second claim, of whatever process, does nothing: claimed is
+// false. With skip the morning is noted as left out and no run is admitted.
+func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, cause run.Cause, due time.Time, skip Skip) (claimed bool, err error) {
+	err = s.d.InTx(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, `
+			INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us)
+			VALUES ($1, $2, $3, $4, '', $5, $6, $7) ON CONFLICT (raw_data_id, day, cause) DO NOTHING`,
+			rd.ID, int64(day), string(cause), rd.WorkspaceID, string(skip), db.US(due), db.US(s.now()))
+		if claimed = n == 1; err != nil || !claimed || skip != "" {
+			return err
+		}
+		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Bulk, Cause: cause})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE refresh SET run_id = $4 WHERE raw_data_id = $1 AND day = $2 AND cause = $3`,
+			rd.ID, int64(day), string(cause), r.ID)
+		return err
+	})
+	if errs.KindOf(err) == errs.NotFound { // deleted meanwhile
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("refresh of raw data %s for %s: %w", rd.ID, day, err)
+	}
+	return claimed, nil
+}
+
+// claimed are the raw data whose refresh of a cause and day is noted, among
+// all days from day on.
+func (s *Service) claimed(ctx context.Context, from table.Day) (map[refreshKey]bool, error) {
+	keys, err := db.All(ctx, s.d, func(r db.Scanner) (k refreshKey, err error) {
+		err = r.Scan(&k.rawData, &k.day, &k.cause)
+		return k, err
+	}, `SELECT raw_data_id, day, cause FROM refresh WHERE day >= $1`, int64(from))
+	if err != nil {
+		return nil, fmt.Errorf("refreshes since %s: %w", from, err)
+	}
+	have := make(map[refreshKey]bool, len(keys))
+	for _, k := range keys {
+		have[k] = true
+	}
+	return have, nil
+}
+
+type refreshKey struct {
+	rawData string
+	day     table.Day
+	cause   run.Cause
+}
+
+// since is when each raw data got its schedule; those that are new to it are
+// noted as of now, those without a schedule are forgotten.
+func (s *Service) since(ctx context.Context, scheduled []report.RawData, now time.Time) (map[string]time.Time, error) {
+	type row struct {
+		id string
+		at int64
+	}
+	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
+		err = r.Scan(&v.id, &v.at)
+		return v, err
+	}, `SELECT raw_data_id, since_us FROM schedule_since`)
+	if err != nil {
+		return nil, fmt.Errorf("since when schedules stand: %w", err)
+	}
+	have := make(map[string]time.Time, len(rows))
+	for _, v := range rows {
+		have[v.id] = db.Time(v.at)
+	}
+	since := make(map[string]time.Time, len(scheduled))
+	for _, rd := range scheduled {
+		at, known := have[rd.ID]
+		if !known {
+			at = now
+			if _, err := s.d.Exec(ctx, `INSERT INTO schedule_since (raw_data_id, since_us) VALUES ($1, $2)
+				ON CONFLICT (raw_data_id) DO NOTHING`, rd.ID, db.US(now)); err != nil {
+				return nil, fmt.Errorf("note the schedule of raw data %s: %w", rd.ID, err)
+			}
+		}
+		since[rd.ID] = at
+	}
+	for id := range have {
+		if _, still := since[id]; still {
+			continue
+		}
+		if _, err := s.d.Exec(ctx, `DELETE FROM schedule_since WHERE raw_data_id = $1`, id); err != nil {
+			return nil, fmt.Errorf("forget the schedule of raw data %s: %w", id, err)
+		}
+	}
+	return since, nil
+}
