@@ -137,6 +137,63 @@ type channel struct {
 	Name text `json:"name"`
 }
 
+// ad has its title in one of many places, by its type.
+type ad struct {
+	ID        text    `json:"nccAdId"`
+	Group     text    `json:"nccAdgroupId"`
+	Body      adTitle `json:"ad"`
+	Reference adTitle `json:"referenceData"`
+	Assets    assets  `json:"assets"`
+}
+
+// title is what people know the ad by; "" when it says nothing.
+func (a ad) title() string {
+	return string(first(a.Body.title, a.Assets.title, a.Reference.title))
+}
+
+// adTitle is an object of which only a title matters. Anything else has none.
+type adTitle struct{ title text }
+
+func (t *adTitle) UnmarshalJSON(b []byte) error {
+	var o struct {
+		Headline text `json:"headline"`
+		Subject  text `json:"subject"`
+		Title    text `json:"title"`
+		Product  text `json:"productName"`
+		Long     text `json:"productTitle"`
+		Name     text `json:"name"`
+	}
+	if json.Unmarshal(b, &o) != nil {
+		o.Headline = "" // some other shape
+	}
+	t.title = first(o.Headline, o.Subject, o.Title, o.Product, o.Long, o.Name)
+	return nil
+}
+
+// assets are the parts of a responsive ad; the first of its titles is taken.
+type assets struct{ title text }
+
+func (a *assets) UnmarshalJSON(b []byte) error {
+	type asset struct {
+		Link text `json:"linkType"`
+		Data struct {
+			Text text `json:"text"`
+		} `json:"assetData"`
+	}
+	a.title = ""
+	all, _, err := decodeList[asset](b)
+	if err != nil {
+		return nil // some other shape
+	}
+	for _, x := range all {
+		if x.Data.Text != "" && (x.Link == "TITLE" || x.Link == "HEADLINE" || x.Link == "1") {
+			a.title = x.Data.Text
+			return nil
+		}
+	}
+	return nil
+}
+
 const nccPage = 1000 // the most that /ncc lists give at once
 
 // pages reads a whole /ncc list, page by page.
@@ -168,11 +225,11 @@ func (cl *client) adgroups(ctx context.Context, w who) ([]adgroup, error) {
 	return pages(ctx, cl, w, "ncc.adgroups", "/ncc/adgroups", func(g adgroup) text { return g.ID })
 }
 
-// keywords reads the keywords with these ids; deleted ones are left out.
-func (cl *client) keywords(ctx context.Context, w who, ids []string) (all []keyword, err error) {
+// byID reads the entities with these ids; deleted ones are left out.
+func byID[T any](ctx context.Context, cl *client, w who, op, path string, ids []string) (all []T, err error) {
 	for n := idsPerCall; len(ids) > 0; {
 		some := ids[:min(n, len(ids))]
-		part, err := list[keyword](ctx, cl, w, call{op: "ncc.keywords", method: http.MethodGet, path: "/ncc/keywords", query: url.Values{"ids": {strings.Join(some, ",")}}})
+		part, err := list[T](ctx, cl, w, call{op: op, method: http.MethodGet, path: path, query: url.Values{"ids": {strings.Join(some, ",")}}})
 		if is(err, tooLong) && n > 1 {
 			n /= 2
 			continue
@@ -183,6 +240,14 @@ func (cl *client) keywords(ctx context.Context, w who, ids []string) (all []keyw
 		all, ids = append(all, part...), ids[len(some):]
 	}
 	return all, nil
+}
+
+func (cl *client) keywords(ctx context.Context, w who, ids []string) ([]keyword, error) {
+	return byID[keyword](ctx, cl, w, "ncc.keywords", "/ncc/keywords", ids)
+}
+
+func (cl *client) ads(ctx context.Context, w who, ids []string) ([]ad, error) {
+	return byID[ad](ctx, cl, w, "ncc.ads", "/ncc/ads", ids)
 }
 
 func (cl *client) channels(ctx context.Context, w who) ([]channel, error) {

@@ -39,7 +39,8 @@ type collector struct {
 	broken atomic.Int64
 
 	mu      sync.Mutex
-	snap    snapshot
+	snap    snapshot // of whoever holds the names
+	named   bool     // snap has news to store
 	seen    *seen
 	fetched map[piece]bool
 }

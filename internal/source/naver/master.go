@@ -3,8 +3,12 @@ package naver
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +22,9 @@ const (
 	itemKeyword  = "Keyword"
 	itemChannel  = "BusinessChannel"
 	itemMedia    = "Media"
+	// itemAd stands for all the lists of ads.
+	itemAd        = "Ad"
+	itemCriterion = "Criterion"
 )
 
 // masterItem says where a list has what names need; columns count from 0.
@@ -31,14 +38,67 @@ type masterItem struct {
 	deleted int // -1: not told
 	delta   bool
 	layout  []field
+	// owned: the id of a row is its owner's, "~" and its own.
+	owned bool
 }
 
 var masterItems = map[string]masterItem{
-	itemCampaign: {itemCampaign, "cmp-", 10, 1, 2, -1, 9, true, masterLayout("C cmp- T F F F D D D D F A")},
-	itemGroup:    {itemGroup, "grp-", 14, 1, 3, 2, 13, true, masterLayout("C grp- cmp- T F F F F F F bsn- bsn- D D A F A F")},
-	itemKeyword:  {itemKeyword, "nkw-", 12, 2, 3, 1, 11, true, masterLayout("C grp- nkw- T F A A F F F D D F")},
-	itemChannel:  {itemChannel, "bsn-", 9, 2, 1, -1, 8, true, masterLayout("C T bsn- F A F F D D")},
-	itemMedia:    {itemMedia, "", 3, 1, 2, -1, -1, false, masterLayout("F N T A F F F F F F F D D")},
+	itemCampaign:  listed(itemCampaign, "cmp-", 10, 1, 2, -1, 9, "C cmp- T F F F D D D D F A"),
+	itemGroup:     listed(itemGroup, "grp-", 14, 1, 3, 2, 13, "C grp- cmp- T F F F F F F bsn- bsn- D D A F A F"),
+	itemKeyword:   listed(itemKeyword, "nkw-", 12, 2, 3, 1, 11, "C grp- nkw- T F A A F F F D D F"),
+	itemChannel:   listed(itemChannel, "bsn-", 9, 2, 1, -1, 8, "C T bsn- F A F F D D"),
+	itemCriterion: {name: itemCriterion, least: 10, id: 1, title: 7, parent: 3, deleted: 9, delta: true, owned: true, layout: masterLayout("C A A A F F F T D D")},
+	itemMedia:     {name: itemMedia, least: 3, id: 1, title: 2, parent: -1, deleted: -1, layout: masterLayout("F N T A F F F F F F F D D")},
+
+	itemAd:             listed(itemAd, "nad-", 11, 2, 4, 1, 10, "C grp- nad- F T A A A F D D"),
+	"HospitalAd":       listed("HospitalAd", "nad-", 14, 2, 7, 1, 13, "C grp- nad- F F A A T A A A A D D"),
+	"ContentsAd":       listed("ContentsAd", "nad-", 15, 2, 4, 1, 14, "C grp- nad- F T A A A A A A A F D D"),
+	"ShoppingProduct":  listed("ShoppingProduct", "nad-", 15, 2, 14, 1, 11, "C grp- nad- F F A A F F F D D A A T A A A A A A A A A A A A A A"),
+	"CatalogAd":        listed("CatalogAd", "nad-", 13, 2, 11, 1, 9, "C grp- nad- F F F F F D D A T A A A A A A A A A A A A A A A A A A"),
+	"BrandAd":          listed("BrandAd", "nad-", 12, 2, 5, 1, 11, "C grp- nad- F F T A A A A D D"),
+	"BrandThumbnailAd": listed("BrandThumbnailAd", "nad-", 13, 2, 5, 1, 12, "C grp- nad- F F T A A A A A D D"),
+	"BrandBannerAd":    listed("BrandBannerAd", "nad-", 12, 2, 5, 1, 11, "C grp- nad- F F T A A A A D D"),
+}
+
+// listed is a list with deltas.
+func listed(name, prefix string, least, id, title, parent, deleted int, layout string) masterItem {
+	return masterItem{name: name, prefix: prefix, least: least, id: id, title: title, parent: parent, deleted: deleted, delta: true, layout: masterLayout(layout)}
+}
+
+// listsOf are the lists in which these ids of an item may be: ads have several,
+// by the product that stands in their id.
+func listsOf(item string, ids []string) (all []masterItem) {
+	if item != itemAd {
+		return []masterItem{masterItems[item]}
+	}
+	has := func(product string) bool {
+		return slices.ContainsFunc(ids, func(id string) bool { return productOf(id) == product })
+	}
+	for _, p := range []struct {
+		product string
+		lists   []string
+	}{
+		{"01", []string{itemAd, "HospitalAd"}},
+		{"02", []string{"ShoppingProduct", "CatalogAd", "BrandAd", "BrandThumbnailAd", "BrandBannerAd"}},
+		{"03", []string{"ContentsAd"}},
+	} {
+		if !has(p.product) {
+			continue
+		}
+		for _, name := range p.lists {
+			all = append(all, masterItems[name])
+		}
+	}
+	return all
+}
+
+// productOf is the middle pair of an id: "02" is shopping.
+func productOf(id string) string {
+	parts := strings.SplitN(id, "-", 4)
+	if len(parts) != 4 {
+		return ""
+	}
+	return parts[2]
 }
 
 // masterLayout reads the columns of a list: C customer, T the name, F a flag
@@ -118,10 +178,16 @@ func (m masterItem) read(l *layout, split [][]byte) (e entry, ok bool) {
 		return e, false
 	}
 	e.id = string(split[m.id])
+	if m.owned {
+		e.id = string(split[m.parent]) + "~" + e.id
+	}
 	if !strings.HasPrefix(e.id, m.prefix) || m.name == itemMedia && (!digits(split[m.id]) || bytes.EqualFold(split[0], []byte("group"))) {
 		return e, false
 	}
 	e.name = string(bytes.TrimSpace(split[m.title]))
+	if m.owned {
+		e.name = contentName(e.name)
+	}
 	if m.parent >= 0 {
 		e.parent = string(split[m.parent])
 	}
@@ -151,18 +217,58 @@ func itemsFor(reports []string) (daily, lazy []string) {
 		}
 		needs[itemKeyword] = needs[itemKeyword] || t.has("keyword_id")
 		needs[itemMedia] = needs[itemMedia] || t.has("media")
-		needs[itemChannel] = needs[itemChannel] || t.has("channel_id")
+		needs[itemChannel] = needs[itemChannel] || t.has("channel_id") || t.has("ext_channel_id")
+		needs[itemAd] = needs[itemAd] || t.has("ad_id")
+		needs[itemCriterion] = needs[itemCriterion] || t.has("criterion_id")
 	}
 	daily = []string{itemCampaign, itemGroup}
 	if needs[itemKeyword] {
 		daily = append(daily, itemKeyword)
 	}
-	for _, item := range []string{itemChannel, itemMedia} {
+	for _, item := range []string{itemChannel, itemMedia, itemAd, itemCriterion} {
 		if needs[item] {
 			lazy = append(lazy, item)
 		}
 	}
 	return daily, lazy
+}
+
+// contentName makes a name of a criterion's content: the texts in it when it is
+// JSON, else as it stands.
+func contentName(s string) string {
+	var v any
+	if json.Unmarshal([]byte(s), &v) != nil {
+		return s
+	}
+	var parts []string
+	var walk func(v any, depth int)
+	walk = func(v any, depth int) {
+		switch v := v.(type) {
+		case string:
+			if v != "" {
+				parts = append(parts, v)
+			}
+		case float64:
+			parts = append(parts, strconv.FormatFloat(v, 'f', -1, 64))
+		case []any:
+			for _, x := range v {
+				if depth < 5 {
+					walk(x, depth+1)
+				}
+			}
+		case map[string]any:
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				if depth < 5 {
+					walk(v[k], depth+1)
+				}
+			}
+		}
+	}
+	walk(v, 0)
+	if len(parts) == 0 {
+		return s
+	}
+	return clip(strings.Join(parts, " "), 200)
 }
 
 // itemOf is the list in which an id of the column has its name; "" if none.
@@ -174,8 +280,12 @@ func itemOf(column string) string {
 		return itemGroup
 	case "keyword_id":
 		return itemKeyword
-	case "channel_id":
+	case "channel_id", "ext_channel_id":
 		return itemChannel
+	case "ad_id":
+		return itemAd
+	case "criterion_id":
+		return itemCriterion
 	case "media":
 		return itemMedia
 	}

@@ -272,7 +272,7 @@ func (c *collector) download(ctx context.Context, n need, j job) error {
 		return err
 	}
 	m := &meta{Job: int64(j.ID), Transaction: r.transaction}
-	ids := c.seen.reader(n.t, p.Schema())
+	ids := c.seen.reader(p.Schema())
 	err = c.put(ctx, n, int64(j.ID), p, m, func(w *archive.Writer) error {
 		err := drain(p, func(row table.Row) error {
 			ids(row)
@@ -321,7 +321,7 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 	c.mu.Lock()
 	c.fetched[n.piece] = true
 	c.mu.Unlock()
-	c.deleteOld(ctx, n.piece, keep)
+	c.deleteOld(ctx, n.piece)
 	return nil
 }
 
@@ -362,4 +362,3 @@ func (c *collector) shown(ctx context.Context, day table.Day) (int64, error) {
 	}
 	return c.s.client.impressions(ctx, c.w, ids, day)
 }
-

@@ -42,13 +42,17 @@ func (s *Source) names(ctx context.Context, customer string, want func(id string
 	return snapshot{}, fmt.Errorf("names of customer %s: %w", customer, err)
 }
 
-// saveNames stores n, merged with what others have stored since it was read.
-func (s *Source) saveNames(ctx context.Context, customer string, snap snapshot, guard func(context.Context, *db.Tx) error) error {
+// saveNames stores the names, merged with what others have stored since it was read.
+func (s *Source) saveNames(ctx context.Context, customer string, snap *snapshot, guard func(context.Context, *db.Tx) error) error {
 	for {
-		_, err := s.o.Archive.PutIf(ctx, archive.Draft{
+		p, err := s.o.Archive.PutIf(ctx, archive.Draft{
 			Key: namesKey(customer), Schema: namesSchema, At: s.o.Now(), Guard: guard,
 			Write: func(w *archive.Writer) error { return drain(snap.names.rows(), w.Write) },
 		}, snap.version)
+		if err == nil {
+			snap.version, snap.at = p.ID, p.StoredAt
+			return nil
+		}
 		if !archive.IsChanged(err) {
 			return err
 		}
