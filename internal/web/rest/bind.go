@@ -1,11 +1,14 @@
-package api
+package rest
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"mime"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -14,6 +17,7 @@ import (
 
 	"imreport/internal/errs"
 	"imreport/internal/table"
+	"imreport/internal/web"
 )
 
 // Text is an identifier that callers may write as text or as a whole number;
@@ -29,7 +33,9 @@ type Optional[T any] struct {
 }
 
 // optional lets bind reach into any Optional.
-type optional interface{ parts() (set, null *bool, v any) }
+type optional interface {
+	parts() (set, null *bool, v any)
+}
 
 func (o *Optional[T]) parts() (set, null *bool, v any) { return &o.Set, &o.Null, &o.V }
 
@@ -41,11 +47,16 @@ func (o Optional[T]) Pointer() *T {
 	return &o.V
 }
 
-// decode reads the JSON body of r into v, a pointer to a struct. What cannot
+// Decode reads the JSON body of r into v, a pointer to a struct. What cannot
 // be read at all is Malformed; what can be read but does not fit is Invalid
 // and names every field, not only the first. Unknown members are ignored, so
 // that a client of a later version is understood. An empty body is {}.
-func decode(r *http.Request, v any) error {
+func Decode(r *http.Request, v any) error {
+	if kind := r.Header.Get("Content-Type"); kind != "" && !isJSON(kind) {
+		if r.ContentLength != 0 {
+			return web.UnsupportedMedia(kind, "application/json")
+		}
+	}
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		var large *http.MaxBytesError
@@ -55,6 +66,13 @@ func decode(r *http.Request, v any) error {
 		return errs.E(errs.Malformed, "api.body_cut", err)
 	}
 	return decodeBytes(b, v)
+}
+
+// isJSON reports whether a Content-Type says JSON: application/json, or
+// anything that ends in +json.
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"))
 }
 
 func decodeBytes(b []byte, v any) error {
@@ -96,12 +114,21 @@ var (
 	textType = reflect.TypeFor[Text]()
 	// optionalType is what pointers to every Optional implement.
 	optionalType = reflect.TypeFor[optional]()
+	// textReaderType is what types implement that read their own text.
+	textReaderType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// bind puts the JSON value tree into dst and notes what does not fit.
+// bind puts the JSON value tree into dst and notes what does not fit. A type
+// may read its own text as an encoding.TextUnmarshaler; the message of an
+// errs.Error that it returns is the field's.
 func bind(path string, tree any, dst reflect.Value, wrong *[]errs.Field) {
+	text, isText := tree.(string)
 	bad := func(key string, args ...any) {
 		*wrong = append(*wrong, errs.Field{Name: path, Key: key, Args: args})
+	}
+	if isText && !clean(text) {
+		bad("api.not_text")
+		return
 	}
 	if dst.CanAddr() && dst.Addr().Type().Implements(optionalType) {
 		set, null, v := dst.Addr().Interface().(optional).parts()
@@ -114,7 +141,6 @@ func bind(path string, tree any, dst reflect.Value, wrong *[]errs.Field) {
 	if tree == nil {
 		return // null reads as absent
 	}
-	text, isText := tree.(string)
 	switch dst.Type() {
 	case textType:
 		n, isNumber := tree.(json.Number)
@@ -144,6 +170,20 @@ func bind(path string, tree any, dst reflect.Value, wrong *[]errs.Field) {
 		dst.Set(reflect.ValueOf(d))
 		return
 	}
+	if dst.CanAddr() {
+		if own, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
+			if !isText {
+				bad("api.not_text")
+			} else if err := own.UnmarshalText([]byte(text)); err != nil {
+				if e := errs.As(err); e != nil {
+					bad(e.Key, e.Args...)
+				} else {
+					bad("api.not_understood", text)
+				}
+			}
+			return
+		}
+	}
 	switch dst.Kind() {
 	case reflect.Pointer:
 		dst.Set(reflect.New(dst.Type().Elem()))
@@ -155,7 +195,14 @@ func bind(path string, tree any, dst reflect.Value, wrong *[]errs.Field) {
 			return
 		}
 		for i := range dst.NumField() {
-			name := jsonName(dst.Type().Field(i))
+			f := dst.Type().Field(i)
+			name := jsonName(f)
+			if f.Anonymous && name == "" {
+				bind(path, tree, dst.Field(i), wrong)
+			}
+			if name == "" {
+				continue
+			}
 			if v, ok := object[name]; ok {
 				bind(join(path, name), v, dst.Field(i), wrong)
 			}
@@ -197,13 +244,13 @@ func bind(path string, tree any, dst reflect.Value, wrong *[]errs.Field) {
 			text = number.String()
 		}
 		f, err := strconv.ParseFloat(text, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			bad("api.not_a_number")
 			return
 		}
 		dst.SetFloat(f)
 	default:
-		panic("api: a request type has a member of kind " + dst.Kind().String())
+		panic("rest: a request type has a member of kind " + dst.Kind().String())
 	}
 }
 

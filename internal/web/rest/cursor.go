@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"encoding/base64"
@@ -17,42 +17,42 @@ func encodeCursor(last string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + last))
 }
 
-// cursor is ?cursor=; empty for the first page.
-func (c *call) cursor() (string, error) {
-	text := c.r.URL.Query().Get("cursor")
+// Cursor is ?cursor=: the id that the page follows, empty for the first page.
+func (c *Call) Cursor() (string, error) {
+	text := c.Query("cursor")
 	if text == "" {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	last, ok := strings.CutPrefix(string(b), cursorMark)
-	if err != nil || !ok || last == "" || len(text) > cursorMax || strings.ContainsAny(last, "\x00~") {
+	if err != nil || !ok || last == "" || len(text) > cursorMax || !clean(last) || strings.Contains(last, "~") {
 		return "", errs.InvalidField("cursor", "api.cursor_invalid")
 	}
 	return last, nil
 }
 
-// page is one page of a list.
-type page[T any] struct {
+// Page is one page of a list.
+type Page[T any] struct {
 	Items      []T     `json:"items"`
 	NextCursor *string `json:"next_cursor"` // null on the last page
 }
 
-// list answers a page: fetch is asked for one more than the limit, which tells
+// List answers a page: fetch is asked for one more than the limit, which tells
 // whether another page follows.
-func list[D, T any](c *call, fetch func(cursor string, limit int) ([]D, error), id func(D) string, show func(D) T) (page[T], error) {
-	limit, err := c.limit()
+func List[D, T any](c *Call, fetch func(cursor string, limit int) ([]D, error), id func(D) string, show func(D) T) (Page[T], error) {
+	limit, err := c.Limit()
 	if err != nil {
-		return page[T]{}, err
+		return Page[T]{}, err
 	}
-	cursor, err := c.cursor()
+	cursor, err := c.Cursor()
 	if err != nil {
-		return page[T]{}, err
+		return Page[T]{}, err
 	}
 	all, err := fetch(cursor, limit+1)
 	if err != nil {
-		return page[T]{}, err
+		return Page[T]{}, err
 	}
-	p := page[T]{Items: make([]T, 0, min(len(all), limit))}
+	p := Page[T]{Items: make([]T, 0, min(len(all), limit))}
 	for i, d := range all {
 		if i == limit {
 			next := encodeCursor(id(all[limit-1]))
@@ -64,9 +64,9 @@ func list[D, T any](c *call, fetch func(cursor string, limit int) ([]D, error), 
 	return p, nil
 }
 
-// after cuts a whole list that is kept in memory to what follows cursor; for
+// After cuts a whole list that is kept in memory to what follows cursor; for
 // lists that are never long.
-func after[D any](all []D, id func(D) string, cursor string, limit int) []D {
+func After[D any](all []D, id func(D) string, cursor string, limit int) []D {
 	if cursor != "" {
 		for i, d := range all {
 			if id(d) == cursor {
@@ -78,8 +78,8 @@ func after[D any](all []D, id func(D) string, cursor string, limit int) []D {
 	return all[:min(len(all), limit)]
 }
 
-// afterSeq reads a cursor that holds a number.
-func afterSeq(cursor string) (int64, error) {
+// AfterSeq reads a cursor that holds a number.
+func AfterSeq(cursor string) (int64, error) {
 	if cursor == "" {
 		return 0, nil
 	}

@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"reflect"
@@ -15,7 +15,8 @@ type object = map[string]any
 // "api.doc.TYPE.member", or "api.doc.member" where it means the same everywhere.
 type schemas struct {
 	lang  i18n.Lang
-	named object // by component name
+	named object                  // by component name
+	types map[string]reflect.Type // behind the names
 }
 
 // of is the schema of t, or a reference to it.
@@ -27,6 +28,8 @@ func (s *schemas) of(t reflect.Type) object {
 		return object{"type": "string", "format": "date", "examples": []any{"2026-11-23"}}
 	case t == textType:
 		return object{"type": []any{"string", "integer"}, "examples": []any{"1234567"}}
+	case reflect.PointerTo(t).Implements(textReaderType):
+		return object{"type": "string"}
 	case reflect.PointerTo(t).Implements(optionalType):
 		return nullable(s.of(t.Field(t.NumField() - 1).Type))
 	}
@@ -49,22 +52,27 @@ func (s *schemas) of(t reflect.Type) object {
 		return object{}
 	case reflect.Struct:
 		name := componentName(t)
+		if other, known := s.types[name]; known && other != t {
+			panic("rest: two types are called " + name + ": " + t.String() + " and " + other.String())
+		}
 		if _, known := s.named[name]; !known {
+			s.types[name] = t
 			s.named[name] = nil // a type may hold itself
 			s.named[name] = s.structure(name, t)
 		}
 		return object{"$ref": "#/components/schemas/" + name}
 	}
-	panic("api: no schema for " + t.String())
+	panic("rest: no schema for " + t.String())
 }
 
-// componentName makes "RawData" of rawData and "PageOfRawData" of page[rawData].
+// componentName makes "RawData" of rawDataDoc and "PageOfRawData" of
+// Page[rawDataDoc].
 func componentName(t reflect.Type) string {
-	name := t.Name()
+	name := strings.TrimSuffix(t.Name(), "Doc")
 	if base, of, ok := strings.Cut(name, "["); ok {
 		of = strings.TrimSuffix(of, "]")
 		of = of[strings.LastIndexByte(of, '.')+1:]
-		return capital(base) + "Of" + capital(of)
+		return capital(base) + "Of" + capital(strings.TrimSuffix(of, "Doc"))
 	}
 	return capital(name)
 }
@@ -84,7 +92,7 @@ func (s *schemas) structure(name string, t reflect.Type) object {
 func (s *schemas) members(name string, t reflect.Type, props object, required *[]any) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Anonymous {
+		if f.Anonymous && jsonName(f) == "" {
 			s.members(name, f.Type, props, required)
 			continue
 		}
@@ -139,4 +147,3 @@ func nullable(s object) object {
 	}
 	return object{"anyOf": []any{s, object{"type": "null"}}}
 }
-
