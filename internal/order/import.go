@@ -1,0 +1,91 @@
+package order
+
+import "time"
+
+// ImportState is a step in the life of an import. Clients see the names.
+type ImportState string
+
+// The states.
+const (
+	ImportWaiting   ImportState = "waiting"   // uploaded, a worker takes it soon
+	ImportRunning   ImportState = "running"   // reading, comparing or writing
+	ImportPreviewed ImportState = "previewed" // dry run ended; Confirm goes on
+	ImportDone      ImportState = "done"
+	ImportFailed    ImportState = "failed" // refused whole; Failure says why
+	ImportCancelled ImportState = "cancelled"
+)
+
+// Ended reports whether nothing more happens by itself.
+func (s ImportState) Ended() bool { return s != ImportWaiting && s != ImportRunning }
+
+// UploadOptions say what a file is and what to do with it.
+type UploadOptions struct {
+	FileName string // as the browser gave it; may be empty
+	Password string // of an encrypted workbook
+	Encoding string // "", "utf-8", "cp949", "utf-16le", "utf-16be"
+	// Mapping names the column for a canonical one where the header is unknown:
+	// {"customer_email": "메일 주소"}. Remembered per shop.
+	Mapping map[string]string
+	DryRun  bool
+	Mail    bool    // mail its orders, when they are eligible
+	Rate    float64 // mails per second; 0: the shop's
+	By      string  // person
+}
+
+// Report is what an import did or, after a dry run, would do. Counts are
+// orders, except Rows and RowsRefused.
+type Report struct {
+	DryRun      bool           `json:"dry_run"`
+	Orders      OrderCounts    `json:"orders"`
+	Rows        int64          `json:"rows"`
+	RowsRefused int64          `json:"rows_refused"`
+	Errors      []RowError     `json:"errors"` // the first 1,000
+	Notices     []Notice       `json:"notices"`
+	WouldMail   int            `json:"would_mail"`
+	WouldSkip   map[string]int `json:"would_skip,omitempty"` // by reason
+	// MoreErrors counts those that Errors leaves out; the error file has all.
+	MoreErrors int64 `json:"more_errors,omitempty"`
+}
+
+// OrderCounts are what became of the file's orders.
+type OrderCounts struct {
+	New       int64 `json:"new"`
+	Updated   int64 `json:"updated"`
+	Unchanged int64 `json:"unchanged"`
+	Refused   int64 `json:"refused"`
+}
+
+// RowError is why an order of a file was refused. Line is the physical line
+// where the row starts; the header is line 1 unless lines stand above it.
+type RowError struct {
+	Line    int64  `json:"line"`
+	Column  string `json:"column"` // as the file names it; empty: the whole row
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Notice is something to know about a file that refuses nothing.
+type Notice struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Import is one file on its way into the orders.
+type Import struct {
+	ID        string
+	ShopID    string
+	FileName  string
+	Bytes     int64
+	State     ImportState
+	DryRun    bool
+	Mail      bool
+	Rate      float64
+	Done      int64 // rows read so far
+	Total     int64 // rows in all; 0: not known yet
+	Report    Report
+	Failure   *Notice // why it failed
+	Columns   []string
+	Password  bool // a password is wanted
+	CreatedAt time.Time
+	EndedAt   time.Time
+}
