@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"imreport/internal/db"
+	"imreport/internal/jobs"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/seal"
 	"imreport/internal/table"
 )
 
@@ -40,15 +42,25 @@ type Options struct {
 	Rules Rules
 	// Every is how often is looked whether something is due; 0 means 5 s.
 	Every time.Duration
-	Now   func() time.Time
+	// Zone is a workspace's zone; nil means Asia/Seoul.
+	Zone func(ctx context.Context, workspaceID string) (string, error)
+	// Box seals the addresses of channels.
+	Box *seal.Box
+	// Deliver tells people; nil: nobody is told.
+	Deliver Deliver
+	// Missed hears of a morning that no process looked after in time; may be
+	// nil. It is called in the transaction that catches it up.
+	Missed func(ctx context.Context, tx *db.Tx, workspaceID string, at time.Time) error
+	Now    func() time.Time
 }
 
 // Service plans and starts the mornings. Every process may run one.
 type Service struct {
-	d   *db.DB
-	o   Options
-	log *slog.Logger
-	now func() time.Time
+	d    *db.DB
+	jobs *jobs.Jobs
+	o    Options
+	log  *slog.Logger
+	now  func() time.Time
 
 	mu       sync.Mutex
 	plan     map[string]Slot // by raw data id, as last made
@@ -64,8 +76,8 @@ type cached struct {
 	at   time.Time
 }
 
-// New makes a Service.
-func New(d *db.DB, o Options) *Service {
+// New makes a Service and registers its job.
+func New(d *db.DB, j *jobs.Jobs, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -78,7 +90,9 @@ func New(d *db.DB, o Options) *Service {
 	if o.Rules == (Rules{}) {
 		o.Rules = DefaultRules
 	}
-	return &Service{d: d, o: o, log: o.Log, now: o.Now, costs: map[string]cached{}}
+	s := &Service{d: d, jobs: j, o: o, log: o.Log, now: o.Now, costs: map[string]cached{}}
+	jobs.Handle(j, s.deliver)
+	return s
 }
 
 // Run starts what is due until ctx ends. A passing fault of the database is
@@ -123,7 +137,7 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 		if m.start(s.slot(m.rd.ID)).After(now) {
 			continue
 		}
-		ok, err := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, rules.skip(m, now))
+		ok, err := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, rules.skip(m, now), now)
 		if err != nil {
 			return started, err
 		}
@@ -131,7 +145,7 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 			started++
 		}
 	}
-	return started, nil
+	return started, s.digests(ctx, rules, now)
 }
 
 // morning is an occurrence that has not been started.

@@ -10,6 +10,7 @@ import (
 
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
+	"imreport/internal/jobs"
 	"imreport/internal/report"
 	"imreport/internal/run"
 	"imreport/internal/table"
@@ -63,7 +64,7 @@ func daily(id, at string, mode report.ScheduleMode) report.RawData {
 
 func newHouse(t *testing.T, d *db.DB, all ...report.RawData) (*house, *Service) {
 	h := &house{all: all, asked: map[string]int{}}
-	return h, New(d, Options{Runs: h, Reports: h})
+	return h, New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h})
 }
 
 func tick(t *testing.T, s *Service, when time.Time) int {
@@ -100,7 +101,7 @@ func TestTick(t *testing.T) {
 		}
 
 		// Three days without a process: one refresh, for the newest day.
-		again, s2 := h, New(d, Options{Runs: h, Reports: h})
+		again, s2 := h, New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h})
 		tick(t, s2, kst(27, 10, 0))
 		tick(t, s2, kst(27, 10, 1))
 		if again.count("ready") != 2 || again.count("start") != 2 {
@@ -234,7 +235,7 @@ func TestExactlyOnce(t *testing.T) {
 				n := 1 + rnd.IntN(3)
 				procs = procs[:0]
 				for range n {
-					procs = append(procs, New(d, Options{Runs: h, Reports: h}))
+					procs = append(procs, New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h}))
 				}
 			}
 			var wg sync.WaitGroup

@@ -23,15 +23,19 @@ const (
 	SkipIdle    Skip = "idle" // nobody has opened it for long: it refreshes on demand
 )
 
+// silence is how long after its time a morning that nobody started counts as
+// one that did not run: longer than a restart takes.
+const silence = 10 * time.Minute
+
 // claim notes the refresh (rd, day, cause) and admits its run, in one
 // transaction. A second claim, of whatever process, does nothing: claimed is
 // false. With skip the morning is noted as left out and no run is admitted.
-func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, cause run.Cause, due time.Time, skip Skip) (claimed bool, err error) {
+func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, cause run.Cause, due time.Time, skip Skip, now time.Time) (claimed bool, err error) {
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `
 			INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us)
 			VALUES ($1, $2, $3, $4, '', $5, $6, $7) ON CONFLICT (raw_data_id, day, cause) DO NOTHING`,
-			rd.ID, int64(day), string(cause), rd.WorkspaceID, string(skip), db.US(due), db.US(s.now()))
+			rd.ID, int64(day), string(cause), rd.WorkspaceID, string(skip), db.US(due), db.US(now))
 		if claimed = n == 1; err != nil || !claimed || skip != "" {
 			return err
 		}
@@ -41,6 +45,9 @@ func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, c
 		}
 		_, err = tx.Exec(ctx, `UPDATE refresh SET run_id = $4 WHERE raw_data_id = $1 AND day = $2 AND cause = $3`,
 			rd.ID, int64(day), string(cause), r.ID)
+		if err == nil && cause == run.Scheduled && now.Sub(due) > silence && s.o.Missed != nil {
+			err = s.o.Missed(ctx, tx, rd.WorkspaceID, due)
+		}
 		return err
 	})
 	if errs.KindOf(err) == errs.NotFound { // deleted meanwhile

@@ -1,0 +1,93 @@
+package schedule
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"imreport/internal/errs"
+)
+
+// Channels are where a workspace wants its digests beside the page. The
+// addresses and the secret are sealed at rest: who knows a Slack address may
+// write there.
+type Channels struct {
+	Mail          bool   // to owners and admins, where a mail server is set; default true
+	SlackURL      string // an incoming webhook of Slack; empty: none
+	WebhookURL    string // gets the digest as signed JSON; empty: none
+	WebhookSecret string // signs it, see package notify
+}
+
+// check reports what is wrong with c.
+func (c Channels) check() error {
+	var wrong []errs.Field
+	if c.SlackURL != "" && !strings.HasPrefix(c.SlackURL, "https://hooks.slack.com/") {
+		wrong = append(wrong, errs.Field{Name: "slack_url", Key: "schedule.slack_url_invalid"})
+	}
+	if c.WebhookURL != "" {
+		if u, err := url.Parse(c.WebhookURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+			wrong = append(wrong, errs.Field{Name: "webhook_url", Key: "schedule.webhook_url_invalid"})
+		}
+		if len(c.WebhookSecret) < 16 {
+			wrong = append(wrong, errs.Field{Name: "webhook_secret", Key: "schedule.webhook_secret_short", Args: []any{16}})
+		}
+	}
+	if len(wrong) > 0 {
+		return errs.InvalidFields(wrong...)
+	}
+	return nil
+}
+
+// subject binds a sealed value to its place.
+func subject(workspaceID, what string) string { return "schedule " + what + " " + workspaceID }
+
+// Channels are a workspace's.
+func (s *Service) Channels(ctx context.Context, workspaceID string) (Channels, error) {
+	c := Channels{Mail: true}
+	var slack, hook, secret string
+	err := s.d.QueryRow(ctx, `SELECT digest_mail, slack_url, webhook_url, webhook_secret FROM schedule_setting WHERE workspace_id = $1`,
+		workspaceID).Scan(&c.Mail, &slack, &hook, &secret)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	for what, v := range map[string]struct {
+		sealed string
+		into   *string
+	}{"slack": {slack, &c.SlackURL}, "webhook": {hook, &c.WebhookURL}, "secret": {secret, &c.WebhookSecret}} {
+		if err == nil && v.sealed != "" {
+			*v.into, err = s.o.Box.Open(v.sealed, subject(workspaceID, what))
+		}
+	}
+	if err != nil {
+		return c, fmt.Errorf("channels of workspace %s: %w", workspaceID, err)
+	}
+	return c, nil
+}
+
+// SetChannels keeps a workspace's channels; an errs.Error of Kind Invalid
+// names what is wrong.
+func (s *Service) SetChannels(ctx context.Context, workspaceID string, c Channels) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	seal := func(v, what string) string {
+		if v == "" {
+			return ""
+		}
+		return s.o.Box.Seal(v, subject(workspaceID, what))
+	}
+	set := defaults(workspaceID)
+	_, err := s.d.Exec(ctx, `
+		INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
+		VALUES ($1, $2, $3, 0, $4, $5, $6, $7)
+		ON CONFLICT (workspace_id) DO UPDATE SET slack_url = excluded.slack_url, webhook_url = excluded.webhook_url,
+			webhook_secret = excluded.webhook_secret, digest_mail = excluded.digest_mail`,
+		workspaceID, set.DailyAt, false, seal(c.SlackURL, "slack"), seal(c.WebhookURL, "webhook"), seal(c.WebhookSecret, "secret"), c.Mail)
+	if err != nil {
+		return fmt.Errorf("channels of workspace %s: %w", workspaceID, err)
+	}
+	return nil
+}

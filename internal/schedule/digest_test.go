@@ -1,0 +1,116 @@
+package schedule
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/db/dbtest"
+	"imreport/internal/jobs"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// put stores what a digest reads: a raw data, its run and the refresh.
+func put(t *testing.T, d *db.DB, id string, state run.State, reason run.Code, due time.Time) {
+	t.Helper()
+	exec := func(q string, args ...any) {
+		if _, err := d.Exec(t.Context(), q, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO raw_data (id, workspace_id, ad_account_id, name, reports, period, destination, schedule, paused, paused_until_us,
+		created_by, created_us, updated_us, opened_us, deleted_us) VALUES ($1, 'w', 'a', $1, '[]', '{}', '{}', '', $2, 0, '', 0, 0, 0, 0)`, id, false)
+	exec(`INSERT INTO lane (id, ticket) VALUES ($1, 1)`, id)
+	exec(`INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, force, ticket, state, reason, reason_args,
+		subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested, again_class, again_force, again_cause,
+		definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
+		VALUES ($1, $1, 'w', $1, 'update', 'scheduled', 1, $2, 1, $3, $4, '', '', $2, 0, 1, '', 0, 0, $2, -1, $2, '', '', 0, 0, 0, 0, '', 0, 0, 7)`,
+		id, false, state, reason)
+	exec(`INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us) VALUES ($1, $2, 'scheduled', 'w', $1, '', $3, 0)`,
+		id, int64(table.DayOf(due)-1), db.US(due))
+}
+
+func TestMorningDigest(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		due := kst(24, 7, 30)
+		put(t, d, "done", run.Success, "", due)
+		put(t, d, "preparing", run.UpdateWaiting, run.CodePlatformPreparing, due)
+		put(t, d, "dead", run.UpdateWaiting, run.CodeKeyInvalid, due)
+		put(t, d, "failed", run.Failed, run.CodePlatformError, due)
+		put(t, d, "tonight", run.UpdateWaiting, run.CodeLaneBusy, kst(24, 18, 0))
+		h := &house{asked: map[string]int{}}
+		told := map[string]int{}
+		j := jobs.New(d, jobs.Options{})
+		s := New(d, j, Options{Runs: h, Reports: h, Deliver: func(_ context.Context, channel string, got Digest) (bool, error) {
+			told[channel]++
+			if len(got.Done) != 1 || len(got.Late) != 1 || len(got.NeedsYou) != 2 || got.Later != 1 {
+				t.Errorf("%+v", got)
+			}
+			return true, nil
+		}})
+		tick(t, s, kst(24, 7, 29))
+		if _, err := s.Told(t.Context(), "w", table.DayOf(due), MorningDigest); err == nil {
+			t.Error("told before the time")
+		}
+		tick(t, s, kst(24, 7, 31))
+		tick(t, s, kst(24, 7, 32))
+		if _, err := s.Told(t.Context(), "w", table.DayOf(due), MorningDigest); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range channels {
+			if err := s.deliver(t.Context(), digestArgs{"w", int64(table.DayOf(due)), MorningDigest, c}); err != nil {
+				t.Error(err)
+			}
+		}
+		if told["mail"] != 1 || told["slack"] != 1 || told["webhook"] != 1 {
+			t.Errorf("told %v", told)
+		}
+	})
+}
+
+func TestEvening(t *testing.T) {
+	d := dbtest.SQLite(t)
+	h := &house{all: []report.RawData{daily("huge", "07:30", report.ReadyBy), daily("small", "08:30", report.ReadyBy)}, asked: map[string]int{}}
+	h.all[1].AccountID = "other"
+	s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h,
+		Estimate: func(_ context.Context, rd report.RawData) (Cost, error) {
+			if rd.ID == "huge" {
+				return Cost{"l", 1e6}, nil
+			}
+			return Cost{"l2", 10}, nil
+		},
+		Deliver: func(context.Context, string, Digest) (bool, error) { return true, nil }})
+	tick(t, s, kst(24, 18, 1))
+	got, err := s.Told(t.Context(), "w", table.DayOf(kst(24, 18, 0)), EveningDigest)
+	if err != nil || len(got.Late) != 1 || got.Late[0].RawDataID != "huge" || len(got.Done) != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// A morning that nobody looked after is an alert, once it is caught up.
+func TestSilence(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := &house{all: []report.RawData{daily("a", "07:30", report.ReadyBy)}, asked: map[string]int{}}
+		missed := 0
+		o := Options{Runs: h, Reports: h, Missed: func(_ context.Context, _ *db.Tx, w string, at time.Time) error {
+			if missed++; w != "w" || !at.Equal(kst(24, 7, 30)) {
+				t.Errorf("%s at %s", w, at)
+			}
+			return nil
+		}}
+		tick(t, New(d, jobs.New(d, jobs.Options{}), o), kst(24, 6, 0))
+		s := New(d, jobs.New(d, jobs.Options{}), o)
+		tick(t, s, kst(24, 9, 0))
+		tick(t, s, kst(24, 9, 1))
+		tick(t, s, kst(25, 7, 20))
+		if missed != 1 {
+			t.Errorf("%d alerts", missed)
+		}
+	})
+}
