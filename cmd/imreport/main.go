@@ -88,36 +88,51 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// terminalLang is the language of the person at the terminal.
+func terminalLang() i18n.Lang {
+	return i18n.Accept(firstOf(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+}
+
 // explain prints an error in the user's language and returns the exit code.
 func explain(w io.Writer, err error) int {
-	lang := i18n.Accept(firstOf(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
 	e := errs.As(err)
-	if e == nil {
-		if errors.Is(err, context.Canceled) {
-			return exitFailed
-		}
-		fmt.Fprintf(w, "imreport: %v\n", err)
+	if e == nil && errors.Is(err, context.Canceled) {
 		return exitFailed
 	}
-	if len(e.Fields) > 0 {
-		for _, f := range e.Fields {
-			fmt.Fprintf(w, "imreport: %s: %s\n", f.Name, i18n.T(lang, f.Key, f.Args...))
-		}
-	} else {
-		fmt.Fprintf(w, "imreport: %s\n", i18n.T(lang, e.Key, e.Args...))
-	}
-	for _, part := range []string{".detail", ".action"} {
-		if i18n.Has(e.Key + part) {
-			fmt.Fprintf(w, "  %s\n", i18n.T(lang, e.Key+part, e.Args...))
-		}
-	}
-	if e.Cause != nil && e.Kind != errs.Invalid {
-		fmt.Fprintf(w, "  (%v)\n", e.Cause)
-	}
-	if e.Kind == errs.Invalid || e.Kind == errs.Malformed {
+	fmt.Fprint(w, "imreport: ")
+	describe(w, terminalLang(), "  ", err)
+	if e != nil && (e.Kind == errs.Invalid || e.Kind == errs.Malformed) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// describe prints what an error says to people: what, in detail, what to do,
+// and what the machine said; further lines with indent.
+func describe(w io.Writer, lang i18n.Lang, indent string, err error) {
+	e := errs.As(err)
+	switch {
+	case e == nil:
+		fmt.Fprintf(w, "%v\n", err)
+		return
+	case len(e.Fields) > 0:
+		for i, f := range e.Fields {
+			if i > 0 {
+				fmt.Fprint(w, indent)
+			}
+			fmt.Fprintf(w, "%s: %s\n", f.Name, i18n.T(lang, f.Key, f.Args...))
+		}
+	default:
+		fmt.Fprintln(w, i18n.T(lang, e.Key, e.Args...))
+	}
+	for _, part := range []string{".detail", ".action"} {
+		if i18n.Has(e.Key + part) {
+			fmt.Fprintf(w, "%s%s\n", indent, i18n.T(lang, e.Key+part, e.Args...))
+		}
+	}
+	if e.Cause != nil && e.Kind != errs.Invalid {
+		fmt.Fprintf(w, "%s(%v)\n", indent, e.Cause)
+	}
 }
 
 // firstOf is the first text that is not empty, as a language tag; English when

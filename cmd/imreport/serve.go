@@ -45,12 +45,12 @@ func (c *workerCmd) Run(ctx context.Context, o *out) error {
 }
 
 type migrateCmd struct {
-	config.Config
+	config.Store
 }
 
 // Run brings the database to this program's version.
 func (c *migrateCmd) Run(ctx context.Context, o *out) error {
-	if err := app.Migrate(ctx, c.Config); err != nil {
+	if err := app.Migrate(ctx, c.Store); err != nil {
 		return err
 	}
 	fmt.Fprintln(o.stdout, "The database is at this program's version.")

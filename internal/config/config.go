@@ -9,15 +9,22 @@ import (
 	"time"
 )
 
+// Store is where a process keeps things: what commands beside a server need
+// as well.
+type Store struct {
+	Data        string `name:"data" env:"IMREPORT_DATA" default:"imreport-data" help:"Data folder: SQLite, archive, spreadsheets, keys."`
+	DatabaseURL string `name:"database" env:"IMREPORT_DATABASE_URL" help:"postgres://… ; empty means SQLite in the data folder."`
+	SecretKey   string `name:"secret-key" env:"IMREPORT_SECRET_KEY" help:"Base64, 32 bytes; seals secrets. Made and kept in the data folder when absent on SQLite; required on PostgreSQL."`
+}
+
 // Config is every setting of a process. The tags are read by kong (package
 // cmd); names in the YAML file are those of the flags.
 type Config struct {
-	Addr        string `name:"addr" env:"IMREPORT_ADDR" default:":8080" help:"Address to listen on."`
-	Data        string `name:"data" env:"IMREPORT_DATA" default:"imreport-data" help:"Data folder: SQLite, archive, spreadsheets, keys."`
-	DatabaseURL string `name:"database" env:"IMREPORT_DATABASE_URL" help:"postgres://… ; empty means SQLite in the data folder."`
-	PublicURL   string `name:"public-url" env:"IMREPORT_PUBLIC_URL" help:"Address by which people reach this server; links are built from it."`
-	SecretKey   string `name:"secret-key" env:"IMREPORT_SECRET_KEY" help:"Base64, 32 bytes; seals secrets. Made and kept in the data folder when absent on SQLite; required on PostgreSQL."`
-	AdminToken  string `name:"admin-token" env:"IMREPORT_ADMIN_TOKEN" help:"API token of the first workspace's owner, made at start."`
+	Store
+
+	Addr       string `name:"addr" env:"IMREPORT_ADDR" default:":8080" help:"Address to listen on."`
+	PublicURL  string `name:"public-url" env:"IMREPORT_PUBLIC_URL" help:"Address by which people reach this server; links are built from it."`
+	AdminToken string `name:"admin-token" env:"IMREPORT_ADMIN_TOKEN" help:"API token of the first workspace's owner, made at start."`
 
 	NaverURL        string `name:"naver-url" env:"IMREPORT_NAVER_URL" default:"https://api.searchad.naver.com" help:"Naver Search Ads API."`
 	GoogleSheetsURL string `name:"google-sheets-url" env:"IMREPORT_GOOGLE_SHEETS_URL" help:"Google Sheets API." hidden:""`

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"imreport/internal/archive"
+	"imreport/internal/db"
+	"imreport/internal/quota"
+)
+
+// chore is something that is done every now and then. Every working process
+// does it; all of them may be done by several at once.
+type chore struct {
+	name  string
+	every time.Duration
+	do    func(ctx context.Context) error
+}
+
+func (a *App) buildChores(context.Context) error {
+	a.chores = append(a.chores,
+		chore{"keep rates", 30 * time.Second, a.keepRates},
+		chore{"forget answers and sessions", time.Hour, a.people.Clean},
+		chore{"clear the archive", 6 * time.Hour, func(ctx context.Context) error {
+			objects, versions, err := a.archive.Collect(ctx, time.Now(), archive.DefaultKeep)
+			if objects+versions > 0 {
+				a.log.InfoContext(ctx, "archive cleared", "objects", objects, "versions", versions)
+			}
+			return err
+		}},
+	)
+	return nil
+}
+
+// keep does a chore until ctx ends, the first time within its period, so that
+// processes that start together do not do it together.
+func (a *App) keep(ctx context.Context, c chore) {
+	pause := time.Duration(rand.Int64N(int64(min(c.every, 10*time.Minute))))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if err := c.do(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "chore failed; it is done again later", "chore", c.name, "error", err)
+		}
+		pause = c.every
+	}
+}
+
+// keepRates stores what the gate has learned, so that a restart begins with
+// it. What other processes have learned about other scopes stays.
+func (a *App) keepRates(ctx context.Context) error {
+	mine := a.gate.Export()
+	if len(mine) == 0 {
+		return nil
+	}
+	return a.d.InTx(ctx, func(tx *db.Tx) error {
+		if _, err := settle(ctx, tx, settingRates, "[]"); err != nil { // takes the row's lock
+			return err
+		}
+		kept, err := rates(ctx, tx)
+		if err != nil {
+			return err
+		}
+		at := map[quota.Scope]int{}
+		for i, r := range kept {
+			at[r.Scope] = i
+		}
+		for _, r := range mine {
+			if i, ok := at[r.Scope]; ok {
+				kept[i] = r
+			} else {
+				kept = append(kept, r)
+			}
+		}
+		b, err := json.Marshal(kept)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE setting SET value = $2 WHERE name = $1`, settingRates, string(b))
+		return err
+	})
+}
+
+// rates are what gates have learned before.
+func rates(ctx context.Context, q db.Queryer) (all []quota.Rate, err error) {
+	text, err := setting(ctx, q, settingRates)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("kept rates: %w", err)
+	}
+	return all, nil
+}
