@@ -111,4 +111,3 @@ func freeAddr(addr string) string {
 	_ = l.Close()
 	return addr
 }
-

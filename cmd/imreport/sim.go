@@ -99,4 +99,3 @@ func serveSim(ctx context.Context, addr string, h http.Handler, ready func(url s
 	}
 	return nil
 }
-

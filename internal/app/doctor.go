@@ -12,6 +12,7 @@ import (
 	"imreport/internal/db"
 	"imreport/internal/errs"
 	"imreport/internal/i18n"
+	"imreport/internal/jobs"
 	"imreport/internal/mail"
 	"imreport/internal/quota"
 	"imreport/internal/seal"
@@ -170,7 +171,7 @@ func checkKeys(ctx context.Context, p *Patient, tell func(Finding)) {
 		tell(Finding{What: "cli.doctor.keys", Err: err})
 		return
 	}
-	p.Naver, p.Keys = source, account.New(p.DB, nil, p.Box, nil, nil)
+	p.Naver, p.Keys = source, account.New(p.DB, jobs.New(p.DB, jobs.Options{}), p.Box, nil, nil)
 	for _, k := range all {
 		f := Finding{What: "cli.doctor.key", Args: []any{k.name, account.Mask(k.license)}}
 		c, err := p.Keys.Credential(ctx, k.workspace, k.id)

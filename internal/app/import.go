@@ -191,7 +191,18 @@ func (im *Import) Run(ctx context.Context) (r Imported, err error) {
 		Account: im.order.CustomerID, CustomerID: im.order.CustomerID, Platform: account.NaverSearchAd,
 		From: im.o.From, To: im.o.To, DataThrough: im.o.To, FilledAt: time.Now().Add(im.source.Skew()),
 	}
-	f, err := xlsx.WriteFile(ctx, im.o.Out, im.o.Lang, tabs, info, func(n int64) { im.written.Add(n) })
+	book, err := xlsx.ToFile(im.o.Out).Create(ctx, run.Work{Title: im.order.CustomerID, Lang: im.o.Lang})
+	if err != nil {
+		return r, err
+	}
+	defer book.Abandon()
+	if err := book.Insert(ctx, tabs, func(n int64) { im.written.Add(n) }); err != nil {
+		return r, err
+	}
+	if err := book.Add(ctx, info); err != nil {
+		return r, err
+	}
+	f, err := book.Finish(ctx)
 	if err != nil {
 		return r, err
 	}

@@ -31,6 +31,14 @@ func (a *App) buildChores(context.Context) error {
 			}
 			return err
 		}},
+		chore{"clear spreadsheets", 6 * time.Hour, func(ctx context.Context) error {
+			n, err := a.xlsx.Collect(ctx, func(object string) (bool, error) { return a.runs.Points(ctx, object) }, time.Now().Add(-archive.DefaultKeep.Objects))
+			if n > 0 {
+				a.log.InfoContext(ctx, "spreadsheets of broken attempts cleared", "files", n)
+			}
+			return err
+		}},
+		chore{"take up head room", time.Minute, a.tuneAll},
 	)
 	return nil
 }

@@ -62,7 +62,7 @@ func (a *App) buildReports(ctx context.Context) error {
 		Log: a.log, Process: a.process, Reports: a.reports, Keys: a.keys, Gate: a.gate,
 		Sources:      map[string]run.Source{account.NaverSearchAd: a.naver},
 		Destinations: map[string]run.Destination{report.XLSX: a.xlsx},
-		Lang:         a.people.Lang, Revisions: a.revisions, RetryFor: a.c.RetryFor, Picked: a.metrics.picked,
+		Lang:         a.people.Lang, Revisions: a.revisions, Now: a.now, RetryFor: a.c.RetryFor, Picked: a.metrics.picked,
 	})
 	a.joinKeys()
 	return a.tuneAll(ctx)

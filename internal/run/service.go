@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"imreport/internal/db"
@@ -194,4 +195,28 @@ func (s *Service) FileOf(ctx context.Context, workspaceID, rawDataID string) (re
 	}
 	f, err := s.file(ctx, s.d, rawDataID)
 	return rd, f, err
+}
+
+// filledAt is when a raw data was last filled; zero before the first success.
+func (s *Service) filledAt(ctx context.Context, rawDataID string) (time.Time, error) {
+	var us int64
+	err := s.d.QueryRow(ctx, `SELECT filled_us FROM raw_data_state WHERE raw_data_id = $1`, rawDataID).Scan(&us)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("last filling of raw data %s: %w", rawDataID, err)
+	}
+	return db.Time(us), nil
+}
+
+// Points reports whether the raw data to which an object belongs, by its name,
+// still points to it; for clearing away what crashed attempts have left.
+func (s *Service) Points(ctx context.Context, object string) (bool, error) {
+	parts := strings.Split(object, "/")
+	if len(parts) != 3 {
+		return false, nil
+	}
+	f, err := s.file(ctx, s.d, parts[1])
+	if errs.KindOf(err) == errs.Conflict {
+		return false, nil
+	}
+	return f.Object == object, err
 }

@@ -143,8 +143,14 @@ func (w *worker) walk(ctx context.Context) (f File, err error) {
 		From: w.order.From, To: w.order.To, DataThrough: w.order.To, FilledAt: w.s.now(),
 	}
 	if w.s.o.Revisions != nil {
-		if info.Revisions, err = w.s.o.Revisions(ctx, w.order, w.run.CreatedAt); err != nil {
+		filled, err := w.s.filledAt(ctx, w.run.RawDataID)
+		if err != nil {
 			return f, err
+		}
+		if !filled.IsZero() {
+			if info.Revisions, err = w.s.o.Revisions(ctx, w.order, filled); err != nil {
+				return f, err
+			}
 		}
 	}
 	if err := book.Add(ctx, info); err != nil {
