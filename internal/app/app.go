@@ -84,19 +84,13 @@ type App struct {
 
 // New puts the program together from its settings. What a person can do
 // something about comes back as an errs.Error.
-func New(ctx context.Context, c config.Config, o Options) (a *App, err error) {
-	a = &App{c: c, o: o, log: c.Logger(), process: processName()}
-	defer func() {
-		if err != nil {
-			_ = a.Close()
-			a = nil
-		}
-	}()
+func New(ctx context.Context, c config.Config, o Options) (*App, error) {
+	a := &App{c: c, o: o, log: c.Logger(), process: processName()}
 	for _, build := range []func(context.Context) error{
 		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildSite, a.buildChores,
 	} {
 		if err := build(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, a.Close())
 		}
 	}
 	return a, nil

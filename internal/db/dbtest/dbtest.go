@@ -59,6 +59,18 @@ func Postgres(t testing.TB) *db.DB {
 // tests that start processes of their own.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	base := pgBase(t)
+	return fresh(t, base, " TEMPLATE "+pgTemplate(t, base))
+}
+
+// EmptyPostgresURL is PostgresURL without a schema.
+func EmptyPostgresURL(t testing.TB) string {
+	t.Helper()
+	return fresh(t, pgBase(t), "")
+}
+
+func pgBase(t testing.TB) string {
+	t.Helper()
 	base := os.Getenv("IMREPORT_TEST_PG")
 	if base == "" {
 		if os.Getenv("IMREPORT_TEST_ALL") != "" {
@@ -66,9 +78,13 @@ func PostgresURL(t testing.TB) string {
 		}
 		t.Skip("IMREPORT_TEST_PG is not set")
 	}
-	template := pgTemplate(t, base)
+	return base
+}
+
+func fresh(t testing.TB, base, from string) string {
+	t.Helper()
 	name := "imreport_test_" + strings.ReplaceAll(db.NewID(), "-", "")
-	pgExec(t, base, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
+	pgExec(t, base, "CREATE DATABASE "+name+from)
 	t.Cleanup(func() { pgExec(t, base, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
 	return withDatabase(base, name)
 }

@@ -1,7 +1,8 @@
 -- +goose Up
 
 -- A piece on its way from Naver. At most one fetch of a piece exists, whoever
--- asks; its row outlives a crash, so that the same job is waited for again.
+-- asks in whatever process; its row outlives a crash, so that the same job is
+-- waited for again.
 CREATE TABLE naver_fetch (
 	customer_id TEXT NOT NULL,
 	report      TEXT NOT NULL,
@@ -10,6 +11,8 @@ CREATE TABLE naver_fetch (
 	jobs        SMALLINT NOT NULL, -- how many were made for it
 	asked_us    BIGINT NOT NULL,  -- when the job was asked for
 	run_id      TEXT NOT NULL,    -- who asked
+	owner       TEXT NOT NULL,    -- the process that fetches it
+	until_us    BIGINT NOT NULL,  -- its lease; later another may go on with it
 	PRIMARY KEY (customer_id, report, day)
 );
 
