@@ -114,7 +114,9 @@ func asJSON(v any) []byte {
 
 // known reports whether the row says anything to people yet: a refund may come
 // before its order.
-func (p *parts) known() bool { return p.Snapshot != nil || p.File != nil || p.Deleted != 0 || p.Erased != 0 }
+func (p *parts) known() bool {
+	return p.Snapshot != nil || p.File != nil || p.Deleted != 0 || p.Erased != 0
+}
 
 // provisionalPrefix begins the external id of an order that only a file's
 // order name stands for.

@@ -18,16 +18,16 @@ type row struct {
 	id, shopID, externalID string
 	rev                    int64 // 0: not stored yet
 	parts                  parts
-	raw                    string // parts as read
 }
 
 const rowColumns = `id, shop_id, external_id, rev, parts`
 
 func scanRow(r db.Scanner) (w row, err error) {
-	if err = r.Scan(&w.id, &w.shopID, &w.externalID, &w.rev, &w.raw); err != nil {
+	var raw string
+	if err = r.Scan(&w.id, &w.shopID, &w.externalID, &w.rev, &raw); err != nil {
 		return w, err
 	}
-	if err = json.Unmarshal([]byte(w.raw), &w.parts); err != nil {
+	if err = json.Unmarshal([]byte(raw), &w.parts); err != nil {
 		err = fmt.Errorf("order %s: %w", w.id, err)
 	}
 	return w, err

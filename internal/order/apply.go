@@ -1,0 +1,509 @@
+package order
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"imreport/internal/db"
+)
+
+// Apply takes one event inside a transaction and tells the listeners of what
+// changed.
+func (s *Service) Apply(ctx context.Context, tx *db.Tx, e Event) (Result, error) {
+	all, err := s.ApplyAll(ctx, tx, []Event{e})
+	if err != nil {
+		return Result{}, err
+	}
+	return all[0], nil
+}
+
+// ApplyAll takes events, of one or several shops, inside a transaction; the
+// results stand in their order. The listeners are told once per order that
+// changed, with the last origin that changed it. At most some 1,000 events.
+func (s *Service) ApplyAll(ctx context.Context, tx *db.Tx, events []Event) ([]Result, error) {
+	results := make([]Result, len(events))
+	byShop := map[string][]int{}
+	for i, e := range events {
+		byShop[e.ShopID] = append(byShop[e.ShopID], i)
+	}
+	shops := make([]string, 0, len(byShop))
+	for id := range byShop {
+		shops = append(shops, id)
+	}
+	slices.Sort(shops) // everybody locks in one order
+	for _, id := range shops {
+		todo := byShop[id]
+		// A row that somebody else inserts between our look and our write is
+		// there at the second look.
+		for range 5 {
+			b := &batch{shopID: id, events: events, todo: todo, results: results, tx: tx, q: tx}
+			lost, err := b.run(ctx, s)
+			if err != nil {
+				return nil, fmt.Errorf("orders of shop %s: %w", id, err)
+			}
+			if todo = lost; len(todo) == 0 {
+				break
+			}
+		}
+		if len(todo) > 0 {
+			return nil, fmt.Errorf("orders of shop %s: somebody else always wins", id)
+		}
+	}
+	return results, nil
+}
+
+// compare says what ApplyAll would do with the events of one shop, and writes
+// nothing.
+func (s *Service) compare(ctx context.Context, q db.Queryer, shopID string, events []Event) ([]Result, error) {
+	b := &batch{shopID: shopID, events: events, results: make([]Result, len(events)), q: q}
+	for i := range events {
+		b.todo = append(b.todo, i)
+	}
+	if _, err := b.run(ctx, s); err != nil {
+		return nil, fmt.Errorf("compare orders of shop %s: %w", shopID, err)
+	}
+	return b.results, nil
+}
+
+// batch is one pass over the events of one shop. Without a tx it only looks.
+type batch struct {
+	shopID  string
+	events  []Event
+	todo    []int // indices into events
+	results []Result
+	tx      *db.Tx
+	q       db.Queryer
+
+	rows    map[string]*work // by external id
+	byID    map[string]*work
+	order   []*work // as first met
+	aliases map[string]alias
+	planned map[string]string // alias -> the order id that this batch offers for it
+	fresh   map[string]string // external id -> id of the order that is missing
+}
+
+// work is a row at work.
+type work struct {
+	row
+	before  *Order // nil: people did not see it before
+	known   bool
+	adopt   string // the real id that the provisional row takes
+	touched []int  // events that reached it
+	origin  Origin
+	changed bool
+}
+
+type alias struct {
+	orderID   string
+	ambiguous bool
+}
+
+// Alias is the form in which order names are compared: "#1001" and "1001" are
+// one.
+func Alias(name string) string {
+	return strings.ToLower(strings.TrimPrefix(strings.TrimSpace(norm.NFC.String(name)), "#"))
+}
+
+func (b *batch) run(ctx context.Context, s *Service) (lost []int, err error) {
+	b.rows, b.byID, b.planned, b.fresh = map[string]*work{}, map[string]*work{}, map[string]string{}, map[string]string{}
+	if err := b.load(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.names(ctx); err != nil {
+		return nil, err
+	}
+	for _, i := range b.todo {
+		w, code, err := b.resolve(ctx, b.events[i])
+		if err != nil {
+			return nil, err
+		}
+		if w == nil {
+			b.results[i] = Result{Outcome: Refused, Code: code}
+			continue
+		}
+		b.take(w, i)
+	}
+	if b.tx == nil {
+		return nil, nil
+	}
+	if lost, err = b.write(ctx); err != nil {
+		return nil, err
+	}
+	return lost, b.tell(ctx, s)
+}
+
+// lock ends a SELECT of rows that are about to change: SQLite's transaction
+// has them to itself anyway.
+func (b *batch) lock() string {
+	if b.tx != nil && b.tx.DB().Dialect() == db.Postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+func (b *batch) add(rows []row) {
+	for _, r := range rows {
+		w := &work{row: r, known: r.parts.known()}
+		if w.known {
+			o := r.order()
+			w.before = &o
+		}
+		b.rows[r.externalID], b.byID[r.id] = w, w
+	}
+}
+
+// load reads the rows that the events name.
+func (b *batch) load(ctx context.Context) error {
+	args := []any{b.shopID}
+	seen := map[string]bool{}
+	for _, i := range b.todo {
+		if id := b.events[i].ExternalID; id != "" && !seen[id] {
+			seen[id] = true
+			args = append(args, id)
+		}
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
+		WHERE shop_id = $1 AND external_id IN (`+db.Params(2, len(args)-1)+`) ORDER BY external_id`+b.lock(), args...)
+	b.add(rows)
+	return err
+}
+
+// names claims the aliases of the events, and learns whose they are.
+func (b *batch) names(ctx context.Context) error {
+	b.aliases = map[string]alias{}
+	for _, i := range b.todo {
+		e := b.events[i]
+		a := Alias(e.Name)
+		w := b.rows[e.ExternalID]
+		id := ""
+		switch {
+		case e.ExternalID != "" && w != nil:
+			id = w.id
+		case e.ExternalID != "":
+			if id = b.fresh[e.ExternalID]; id == "" {
+				id = db.NewID()
+				b.fresh[e.ExternalID] = id
+			}
+		default:
+			id = db.NewID()
+		}
+		if a == "" || w != nil && slices.Contains(w.parts.Names, a) {
+			continue
+		}
+		if _, ok := b.planned[a]; !ok {
+			b.planned[a] = id
+		}
+	}
+	if len(b.planned) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(b.planned))
+	for a := range b.planned {
+		names = append(names, a)
+	}
+	slices.Sort(names)
+	if err := b.claim(ctx, names); err != nil {
+		return err
+	}
+	// The rows that hold names which this batch wanted.
+	var others []any
+	for _, a := range names {
+		if got, ok := b.aliases[a]; ok && got.orderID != b.planned[a] && b.byID[got.orderID] == nil {
+			others = append(others, got.orderID)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
+		WHERE id IN (`+db.Params(1, len(others))+`) ORDER BY external_id`+b.lock(), others...)
+	b.add(rows)
+	return err
+}
+
+func (b *batch) claim(ctx context.Context, names []string) error {
+	var text strings.Builder
+	args := []any{b.shopID}
+	if b.tx == nil {
+		for _, a := range names {
+			args = append(args, a)
+		}
+		text.WriteString(`SELECT alias, order_id, ambiguous FROM order_alias WHERE shop_id = $1 AND alias IN (` + db.Params(2, len(names)) + `)`)
+	} else {
+		text.WriteString(`INSERT INTO order_alias (shop_id, alias, order_id, ambiguous) VALUES `)
+		for i, a := range names {
+			if i > 0 {
+				text.WriteByte(',')
+			}
+			n := strconv.Itoa(len(args) + 1)
+			m := strconv.Itoa(len(args) + 2)
+			text.WriteString("($1,$" + n + ",$" + m + ",FALSE)")
+			args = append(args, a, b.planned[a])
+		}
+		// DO UPDATE, not DO NOTHING: it locks the alias and returns it.
+		text.WriteString(` ON CONFLICT (shop_id, alias) DO UPDATE SET shop_id = excluded.shop_id RETURNING alias, order_id, ambiguous`)
+	}
+	rows, err := b.q.Query(ctx, text.String(), args...)
+	if err != nil {
+		return fmt.Errorf("claim names: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var a alias
+		if err := rows.Scan(&name, &a.orderID, &a.ambiguous); err != nil {
+			return err
+		}
+		b.aliases[name] = a
+	}
+	return rows.Err()
+}
+
+// resolve finds the row of an event, or makes it. A nil row comes with the
+// code of why the event is refused.
+func (b *batch) resolve(ctx context.Context, e Event) (*work, string, error) {
+	name := Alias(e.Name)
+	got, claimed := b.aliases[name]
+	if e.ExternalID == "" {
+		switch {
+		case name == "":
+			return nil, "order_id_missing", nil
+		case claimed && got.ambiguous:
+			return nil, "name_ambiguous", nil
+		}
+		id := b.planned[name]
+		if claimed {
+			id = got.orderID
+		}
+		if w := b.byID[id]; w != nil {
+			return w, "", nil
+		}
+		w := b.make(id, provisionalPrefix+name)
+		if claimed && got.orderID != b.planned[name] { // its order is gone: take the name over
+			w.id = b.planned[name]
+			return w, "", b.point(ctx, name, w.id)
+		}
+		return w, "", nil
+	}
+	if w := b.rows[e.ExternalID]; w != nil {
+		return w, "", nil
+	}
+	id := b.fresh[e.ExternalID]
+	if !claimed || got.orderID == id {
+		return b.make(id, e.ExternalID), "", nil
+	}
+	holder := b.byID[got.orderID]
+	switch {
+	case holder == nil: // its order is gone, or it belongs to a row of this batch that comes later
+		if b.planned[name] == got.orderID {
+			return b.make(id, e.ExternalID), "", b.blur(ctx, name)
+		}
+		return b.make(id, e.ExternalID), "", b.point(ctx, name, id)
+	case strings.HasPrefix(holder.externalID, provisionalPrefix) && holder.adopt == "":
+		holder.adopt = e.ExternalID
+		b.rows[e.ExternalID] = holder
+		return holder, "", nil
+	}
+	return b.make(id, e.ExternalID), "", b.blur(ctx, name)
+}
+
+func (b *batch) make(id, externalID string) *work {
+	if id == "" {
+		id = db.NewID()
+	}
+	w := &work{row: row{id: id, shopID: b.shopID, externalID: externalID}}
+	b.rows[externalID], b.byID[id] = w, w
+	return w
+}
+
+// point gives a name to an order, when the one that had it is no more.
+func (b *batch) point(ctx context.Context, name, id string) error {
+	b.aliases[name] = alias{orderID: id}
+	if b.tx == nil {
+		return nil
+	}
+	_, err := b.tx.Exec(ctx, `UPDATE order_alias SET order_id = $3 WHERE shop_id = $1 AND alias = $2`, b.shopID, name, id)
+	return err
+}
+
+// blur notes that two orders have one name: files that know only the name
+// cannot tell them apart.
+func (b *batch) blur(ctx context.Context, name string) error {
+	a := b.aliases[name]
+	if a.ambiguous {
+		return nil
+	}
+	a.ambiguous = true
+	b.aliases[name] = a
+	if b.tx == nil {
+		return nil
+	}
+	_, err := b.tx.Exec(ctx, `UPDATE order_alias SET ambiguous = TRUE WHERE shop_id = $1 AND alias = $2`, b.shopID, name)
+	return err
+}
+
+// namesKept bounds how many names of an order are remembered in its row.
+const namesKept = 8
+
+// take lets an event work on its row.
+func (b *batch) take(w *work, i int) {
+	e := b.events[i]
+	if len(w.touched) == 0 {
+		b.order = append(b.order, w)
+	}
+	w.touched = append(w.touched, i)
+	was := w.parts
+	seen := w.before
+	if len(w.touched) > 1 && w.parts.known() {
+		o := w.row.order()
+		seen = &o
+	}
+	gone := w.parts.Deleted != 0 || w.parts.Erased != 0
+	w.parts.take(e)
+	if a := Alias(e.Name); a != "" && !slices.Contains(w.parts.Names, a) && len(w.parts.Names) < namesKept {
+		w.parts.Names = append(slices.Clone(w.parts.Names), a)
+	}
+	after := w.row.order()
+	if w.adopt != "" {
+		after.ExternalID, after.Provisional = w.adopt, false
+	}
+	r := Result{Order: after}
+	switch {
+	case gone && e.File != nil && w.parts.Erased != 0:
+		r = Result{Outcome: Refused, Code: "order_erased"}
+	case gone && e.File != nil:
+		r = Result{Outcome: Refused, Code: "order_deleted"}
+	case seen == nil && w.parts.known():
+		r.Outcome = Added
+	case seen != nil && !sameToPeople(*seen, after):
+		r.Outcome = Updated
+	}
+	b.results[i] = r
+	if w.adopt != "" || !reflect.DeepEqual(was, w.parts) {
+		live := w.origin.Live
+		w.changed, w.origin = true, e.Origin
+		w.origin.Live = w.origin.Live || live
+	}
+}
+
+// sameToPeople compares all that is shown; that it became live is not.
+func sameToPeople(a, b Order) bool {
+	a.Live = b.Live
+	return reflect.DeepEqual(a, b)
+}
+
+// write stores the rows that changed and returns the events of those that
+// somebody else inserted meanwhile.
+func (b *batch) write(ctx context.Context) (lost []int, err error) {
+	var changed []*work
+	for _, w := range b.order {
+		if !w.changed {
+			continue
+		}
+		if w.adopt != "" {
+			if w.rev > 0 {
+				if _, err := b.tx.Exec(ctx, `UPDATE shop_order SET external_id = $2 WHERE id = $1`, w.id, w.adopt); err != nil {
+					return nil, fmt.Errorf("adopt order %s: %w", w.id, err)
+				}
+			}
+			w.externalID, w.adopt = w.adopt, ""
+		}
+		changed = append(changed, w)
+	}
+	slices.SortFunc(changed, func(a, b *work) int { return strings.Compare(a.externalID, b.externalID) })
+	for chunk := range slices.Chunk(changed, 500) {
+		written, err := b.upsert(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range chunk {
+			if written[w.externalID] {
+				continue
+			}
+			// The names that were claimed for our row go to the one that won.
+			if _, err := b.tx.Exec(ctx, `UPDATE order_alias SET order_id = (SELECT id FROM shop_order WHERE shop_id = $1 AND external_id = $2)
+				WHERE shop_id = $1 AND order_id = $3`, b.shopID, w.externalID, w.id); err != nil {
+				return nil, fmt.Errorf("names of order %s: %w", w.externalID, err)
+			}
+			lost = append(lost, w.touched...)
+			w.changed = false
+		}
+	}
+	slices.Sort(lost)
+	return lost, nil
+}
+
+func (b *batch) upsert(ctx context.Context, chunk []*work) (written map[string]bool, err error) {
+	var text strings.Builder
+	text.WriteString(`INSERT INTO shop_order (shop_id, id, external_id, name, email, status, source, gone, created_us, parts, rev) VALUES `)
+	args := make([]any, 1, 1+10*len(chunk))
+	args[0] = b.shopID
+	for i, w := range chunk {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString("($1")
+		for k := range 10 {
+			text.WriteString(",$")
+			text.WriteString(strconv.Itoa(len(args) + 1 + k))
+		}
+		text.WriteByte(')')
+		o := w.row.order()
+		source := string(o.Source)
+		if !w.parts.known() {
+			source = ""
+		}
+		args = append(args, w.id, w.externalID, o.Name, o.Email, o.status(), source, o.Gone(), db.US(o.CreatedAt), string(asJSON(w.parts)), w.rev+1)
+	}
+	text.WriteString(` ON CONFLICT (shop_id, external_id) DO UPDATE SET name = excluded.name, email = excluded.email, status = excluded.status,
+		source = excluded.source, gone = excluded.gone, created_us = excluded.created_us, parts = excluded.parts, rev = excluded.rev
+		WHERE shop_order.rev = excluded.rev - 1 RETURNING external_id`)
+	ids, err := db.All(ctx, b.tx, db.Value[string], text.String(), args...)
+	if err != nil {
+		return nil, fmt.Errorf("upsert: %w", err)
+	}
+	written = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		written[id] = true
+	}
+	return written, nil
+}
+
+// status is the one word that lists filter by.
+func (o Order) status() string {
+	if !o.CancelledAt.IsZero() {
+		return "cancelled"
+	}
+	return cmp.Or(o.FulfillmentStatus, o.FinancialStatus)
+}
+
+// tell tells the listeners of every order that changed.
+func (b *batch) tell(ctx context.Context, s *Service) error {
+	for _, w := range b.order {
+		after := w.row.order()
+		if !w.changed || !w.parts.known() || w.before == nil && after.Gone() {
+			continue
+		}
+		for _, fn := range s.listeners {
+			if err := fn(ctx, b.tx, w.before, after, w.origin); err != nil {
+				return fmt.Errorf("order %s: %w", w.externalID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// isMissing reports that a row is not there.
+func isMissing(err error) bool { return errors.Is(err, sql.ErrNoRows) }
