@@ -20,6 +20,10 @@ type Engine struct {
 	scopes   map[Scope]*instance
 	kinds    map[string]*kind
 	tuning   map[Scope]Tuning
+	leased   map[string]bool // kinds of scope that need a lease
+	// strangers are scopes whose calls came while this process did not own them.
+	strangers map[Scope]bool
+	sharing   map[Scope]*instance // those whose slots are reserved
 }
 
 // FlowID names a flow inside an Engine.
@@ -76,7 +80,7 @@ func NewEngine(o Options, start time.Time) *Engine {
 	}
 	e := &Engine{o: o, policies: DefaultPolicies(), start: start,
 		flows: map[FlowID]*flow{}, desks: map[Scope]*desk{}, scopes: map[Scope]*instance{},
-		kinds: map[string]*kind{}, tuning: map[Scope]Tuning{}}
+		kinds: map[string]*kind{}, tuning: map[Scope]Tuning{}, leased: map[string]bool{}, strangers: map[Scope]bool{}, sharing: map[Scope]*instance{}}
 	for k, p := range o.Policies {
 		e.policies[k] = p
 	}
@@ -164,6 +168,9 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 	k := 0
 	for i, s := range c.Scopes {
 		t.scopes[i] = e.instance(e.at(now), s)
+		if e.leased[s.Kind] && t.scopes[i].lease <= e.at(now) {
+			e.strangers[s] = true
+		}
 		if t.scopes[i].policy.Narrow && k < 2 {
 			narrow[k] = t.scopes[i]
 			k++
@@ -211,6 +218,9 @@ func (e *Engine) instance(now float64, s Scope) *instance {
 	in := e.scopes[s]
 	if in == nil {
 		in = newInstance(s, e.kind(s.Kind))
+		if e.leased[s.Kind] {
+			in.lease = math.Inf(-1)
+		}
 		in.tune(e.tuning[s])
 		e.scopes[s] = in
 	}

@@ -13,6 +13,8 @@ type Gate struct {
 	e     *Engine
 	timer *time.Timer
 	wait  map[*Ticket]chan struct{}
+	// kick and slots tell the Keeper what is needed; nil without one.
+	kick, slots chan<- struct{}
 }
 
 // New makes a Gate.
@@ -124,6 +126,7 @@ func (g *Gate) pump() {
 			delete(g.wait, t)
 			continue
 		}
+		g.signal()
 		if g.timer != nil {
 			g.timer.Stop()
 		}

@@ -24,10 +24,15 @@ type instance struct {
 	outer   map[Scope]bool   // scopes that its calls count in as well, further out
 	slots   map[string]int64 // common scopes: slots given, by tenant
 	lease   float64          // no calls from then on; +Inf without a lease
+	guest   float64          // until then a few calls without a lease
 	careful float64          // slower until then
-	stored  bool             // it began with a rate that was kept
-	seen    float64
-	adopted bool // it took what others of its kind learned
+	shared  *shared          // its slots are reserved with others; nil: its own
+
+	reachTold  float64 // when the keeper last heard which licences reach it
+	reachKnown int     // how many scopes outside it had then
+	stored     bool    // it began with a rate that was kept
+	seen       float64
+	adopted    bool // it took what others of its kind learned
 
 	stamp     int64 // desk.pick asks each scope once
 	stampCost float64
@@ -86,15 +91,22 @@ type kind struct {
 	policy Policy
 	pool   float64 // 75 % quantile of what instances learned; 0: nothing yet
 	stored bool    // the pool was kept from before
+	at     float64 // when the pool last moved
 	known  []*instance
 }
 
 // ready is the earliest time for a call of this cost.
 func (s *instance) ready(now, cost float64) float64 {
 	if now >= s.lease {
-		return math.Inf(1)
+		if now >= s.guest {
+			return math.Inf(1)
+		}
+		return max(s.paused, s.pacer.last+guestPause)
 	}
 	at := s.paused
+	if s.shared != nil {
+		return max(at, s.shared.ready(now))
+	}
 	switch s.policy.Kind {
 	case PerMinute:
 		at = max(at, s.pacer.next)
@@ -115,6 +127,9 @@ func (s *instance) ready(now, cost float64) float64 {
 // book takes the slot of a call of this cost at now.
 func (s *instance) book(now, cost float64) mark {
 	s.seen = now
+	if s.shared != nil {
+		s.shared.book(now)
+	}
 	switch s.policy.Kind {
 	case Learned:
 		m := s.pacer.send(now, cost)
@@ -158,7 +173,9 @@ func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) 
 	s.paused = max(s.paused, now+after)
 	switch s.policy.Kind {
 	case Learned:
-		if s.pacer.charge(now, m) {
+		if s.shared != nil {
+			s.shared.refused++
+		} else if s.pacer.charge(now, m) {
 			s.kind.learned(s)
 		}
 		s.circuit(now)
@@ -212,7 +229,7 @@ func (k *kind) learned(s *instance) {
 		k.known = append(k.known, s)
 	}
 	if n := len(k.known); n > 0 {
-		k.pool = quantile(k.known, 0.75)
+		k.pool, k.at = quantile(k.known, 0.75), s.seen
 	}
 	if s.policy.Narrow && k.pool > 0 {
 		s.pacer.ref = max(k.pool, s.pacer.start/2)
