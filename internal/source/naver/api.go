@@ -258,31 +258,28 @@ func (cl *client) channels(ctx context.Context, w who) ([]channel, error) {
 // the length of the address, and a user met it above 200.
 const idsPerCall = 100
 
-// impressions asks how often the campaigns were shown on the day. It stops
-// asking as soon as one was.
-func (cl *client) impressions(ctx context.Context, w who, campaigns []string, day table.Day) (int64, error) {
-	period, err := json.Marshal(map[string]string{"since": day.String(), "until": day.String()})
+// activity asks what happened in the campaigns in a period of at most 92 days.
+func (cl *client) activity(ctx context.Context, w who, campaigns []string, from, to table.Day) (sum activity, err error) {
+	period, err := json.Marshal(map[string]string{"since": from.String(), "until": to.String()})
 	if err != nil {
-		return 0, fmt.Errorf("encode a period: %w", err)
+		return sum, fmt.Errorf("encode a period: %w", err)
 	}
-	type row struct {
-		Impressions number `json:"impCnt"`
-	}
-	sum := int64(0)
-	for n := idsPerCall; len(campaigns) > 0 && sum == 0; {
+	for n := idsPerCall; len(campaigns) > 0; {
 		some := campaigns[:min(n, len(campaigns))]
-		rows, err := list[row](ctx, cl, w, call{op: "stats", method: http.MethodGet, path: "/stats", query: url.Values{
-			"ids": {strings.Join(some, ",")}, "fields": {`["impCnt"]`}, "timeRange": {string(period)},
+		rows, err := list[activity](ctx, cl, w, call{op: "stats", method: http.MethodGet, path: "/stats", query: url.Values{
+			"ids": {strings.Join(some, ",")}, "fields": {`["impCnt","clkCnt","ccnt"]`}, "timeRange": {string(period)},
 		}}, "data")
 		if is(err, tooLong) && n > 1 {
 			n /= 2
 			continue
 		}
 		if err != nil {
-			return 0, err
+			return sum, err
 		}
 		for _, r := range rows {
-			sum += int64(r.Impressions)
+			sum.Impressions += r.Impressions
+			sum.Clicks += r.Clicks
+			sum.Conversions += r.Conversions
 		}
 		campaigns = campaigns[len(some):]
 	}

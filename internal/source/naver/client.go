@@ -47,6 +47,7 @@ type client struct {
 	http    *http.Client
 	clock   *clock
 	secrets *secrets
+	shut    shut
 }
 
 func newClient(o clientOptions) (*client, error) {
@@ -191,9 +192,14 @@ func (cl *client) signed(ctx context.Context, w who, c call, stream bool) (*repl
 	if err := cl.secrets.dead(w.cred, cl.o.now()); err != nil {
 		return nil, err
 	}
+	open, err := cl.shut.enter(cl.o.now())
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	defer func() { open(last, cl.o.now()) }()
 	order := cl.secrets.order(w.cred)
 	corrected := false
-	var last error
 	for i := 0; i < len(order); {
 		r, err := cl.through(ctx, w, c, order[i], stream)
 		switch f := asFault(err); {
@@ -211,6 +217,7 @@ func (cl *client) signed(ctx context.Context, w who, c call, stream bool) (*repl
 			cl.secrets.died(w.cred, f, cl.o.now())
 			return nil, err
 		default:
+			last = err
 			return nil, err
 		}
 	}

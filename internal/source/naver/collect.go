@@ -30,6 +30,7 @@ type collector struct {
 	w        who
 	progress run.Progress
 	today    table.Day
+	began    time.Time
 	wg       sync.WaitGroup
 	watch    *watch
 	jobs     []job // as last listed at the start
@@ -53,8 +54,8 @@ func (c *collector) collect(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer c.wg.Wait()
 	defer cancel(nil)
-	c.today = c.s.today()
-	since := c.s.o.Now()
+	c.today, c.began = c.s.today(), c.s.o.Now()
+	since := c.began
 	if c.o.Force {
 		var err error
 		if since, err = c.s.store.forcedSince(ctx, c.o.RunID, since); err != nil {
@@ -69,15 +70,42 @@ func (c *collector) collect(parent context.Context) error {
 	if pl.gone != nil {
 		return c.periodGone(*pl.gone)
 	}
+	c.s.counts.served.Add(int64(pl.total - len(pl.needs)))
+	if c.idle(pl) {
+		if jobs, err := c.s.store.known(ctx, c.o.CustomerID); err != nil {
+			return err
+		} else if len(jobs) == 0 { // no job whose day Naver could have restated
+			done, err := c.settleIdle(ctx, pl)
+			if err != nil || done {
+				return err
+			}
+		}
+	}
+	if len(pl.needs) > 0 && pl.needs[0].day == pl.needs[len(pl.needs)-1].day {
+		// Nothing but the newest day is missing: while it is not published, the
+		// run asks for nothing at all, except the one that asks for all.
+		leave, again, ok, err := c.s.ready.door(ctx, pl.needs[0].day)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return c.held(ctx, pl, again)
+		}
+		defer leave()
+	}
 	if len(pl.needs) > 0 || pl.watch || pl.prove {
 		changed, err := c.look(ctx)
 		if err != nil {
 			return err
 		}
 		// Naver's answer has told its time: the day may be another one.
-		if c.today = c.s.today(); len(changed) > 0 || len(pl.needs) == 0 {
+		if was := c.today; c.s.today() != was || len(changed) > 0 || len(pl.needs) == 0 {
+			c.today = c.s.today()
 			if pl, err = c.s.plan(ctx, c.o, since, changed); err != nil {
 				return err
+			}
+			if pl.gone != nil {
+				return c.periodGone(*pl.gone)
 			}
 		}
 	}
@@ -114,6 +142,19 @@ func (c *collector) collect(parent context.Context) error {
 	return worst
 }
 
+// held is what a run does whose day is not published: what does not depend on
+// that, then it waits until the next probe.
+func (c *collector) held(ctx context.Context, pl plan, again time.Time) (err error) {
+	c.progress.Done(pl.total - len(pl.needs))
+	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
+		return err
+	}
+	if err := c.readDaily(ctx); err != nil {
+		return err
+	}
+	return c.notReady(pl.needs[0], again, nil)
+}
+
 // tellGate says how much is to come, for the forecast and the order of bulk.
 func (c *collector) tellGate(ctx context.Context, pl plan) {
 	if c.o.Flow == nil {
@@ -132,10 +173,8 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 	if c.jobs, err = c.s.client.jobs(ctx, c.w); err != nil {
 		return nil, err
 	}
-	if c.s.o.Accounts != nil && c.o.AccountID != "" {
-		if err := c.s.o.Accounts.MarkProved(ctx, c.o.AccountID, c.s.o.Now()); err != nil {
-			return nil, err
-		}
+	if err := c.proved(ctx); err != nil {
+		return nil, err
 	}
 	known, err := c.s.store.known(ctx, c.o.CustomerID)
 	if err != nil {
@@ -151,6 +190,7 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 		switch {
 		case there && k.current && j.Status == statusChanged:
 			changed[k.piece] = true
+			c.s.counts.restated.Add(1)
 		case !there && !k.waited && c.s.o.Now().Sub(k.made) > time.Hour:
 			if err := c.s.store.forget(ctx, c.o.CustomerID, k.id); err != nil {
 				return nil, err
@@ -158,6 +198,14 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 		}
 	}
 	return changed, nil
+}
+
+// proved notes that the workspace's key has just reached the customer.
+func (c *collector) proved(ctx context.Context) error {
+	if c.s.o.Accounts == nil || c.o.AccountID == "" {
+		return nil
+	}
+	return c.s.o.Accounts.MarkProved(ctx, c.o.AccountID, c.s.o.Now())
 }
 
 // fetchAll fetches the pieces, as many at once as parallel. One that is not to
@@ -205,7 +253,7 @@ func ours(cl class) bool { return cl == serverFault || cl == unreachable || cl =
 // that is no fault of Naver's (a lost lease, a full disk) comes before all.
 var severity = map[class]int{
 	licenceUnknown: 9, secretWrong: 9, forbidden: 8, notOwner: 8, periodGone: 7, columnsChanged: 6, closed: 5,
-	clockWrong: 4, headerMissing: 4, contentType: 4, badRequest: 3, preparing: 1, suspiciousNone: 1,
+	clockWrong: 4, headerMissing: 4, contentType: 4, badRequest: 3, preparing: 1, suspiciousNone: 1, suspiciousPart: 1,
 }
 
 func rank(err error) int {

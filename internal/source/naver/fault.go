@@ -38,6 +38,7 @@ const (
 	unreadable     class = "unreadable"       // an answer that is not what it should be
 	columnsChanged class = "columns_changed"  // hardly a row of a report has the known form
 	suspiciousNone class = "suspicious_empty" // "no data" for a day on which ads were shown
+	suspiciousPart class = "suspicious_part"  // fewer rows than the statistics of the day say
 )
 
 // fault is one failure of a request or a job. Its text is for the log; what
@@ -178,6 +179,7 @@ var treatment = map[class]struct {
 	notOwner:       {run.Fail, run.CodeAccountForbidden},
 	preparing:      {run.Park, run.CodePlatformPreparing},
 	suspiciousNone: {run.Park, run.CodePlatformPreparing},
+	suspiciousPart: {run.Park, run.CodePlatformPreparing},
 	closed:         {run.Park, run.CodePlatformClosed},
 	periodGone:     {run.Fail, run.CodePeriodUnavailable},
 	badRequest:     {run.Retry, run.CodePlatformError},

@@ -117,6 +117,10 @@ func (c *collector) askList(ctx context.Context, a *asking) error {
 		return err
 	}
 	a.made++
+	c.s.counts.lists.Add(1)
+	if !a.since.IsZero() {
+		c.s.counts.deltas.Add(1)
+	}
 	a.job, a.updated, a.blank, a.missing = m, m.Updated.Time, 0, 0
 	return c.s.store.madeMaster(context.WithoutCancel(ctx), c.o.CustomerID, string(m.ID), a.asked)
 }

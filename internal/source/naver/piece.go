@@ -2,6 +2,7 @@ package naver
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ type meta struct {
 	Job         int64  `json:"job"`
 	Transaction string `json:"transaction,omitempty"`
 	None        bool   `json:"none,omitempty"`     // Naver said "no data"
+	Idle        bool   `json:"idle,omitempty"`     // no job was made: /stats showed nothing at all
 	Odd         int64  `json:"odd,omitempty"`      // lines that were no rows
 	Repaired    int64  `json:"repaired,omitempty"` // rows with a tab in a text
 	Replaced    int64  `json:"replaced,omitempty"` // rows with bytes that are no UTF-8
@@ -37,31 +39,56 @@ type meta struct {
 }
 
 // piece brings one piece into the archive: it makes a job or takes up one that
-// was made, waits for it, and stores what it gives.
+// was made, waits for it, and stores what it gives. Whoever else fetches the
+// piece is waited for instead.
 func (c *collector) piece(ctx context.Context, n need) error {
 	leave, waited, err := c.s.flights.enter(ctx, n.piece)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if waited { // somebody else has fetched it meanwhile
-		if p, ok, err := c.s.o.Archive.Get(ctx, n.key()); err != nil {
+	if waited {
+		if done, err := c.arrivedMeanwhile(ctx, n); err != nil || done {
+			c.s.counts.joined.Add(1)
 			return err
-		} else if ok && !c.s.stale(p, c.o.Force, c.s.o.Now().Add(-time.Minute), c.today) && (!n.again || c.s.o.Now().Sub(p.StoredAt) < time.Minute) {
-			return nil
 		}
 	}
+	f, waited, err := c.claim(ctx, n)
+	if err != nil {
+		return err
+	}
+	if waited {
+		if done, err := c.arrivedMeanwhile(ctx, n); err != nil || done {
+			c.s.counts.joined.Add(1)
+			return errors.Join(err, c.s.store.release(ctx, n.piece, c.s.leases.owner))
+		}
+	}
+	c.s.leases.enter()
+	defer c.s.leases.leave()
+	err = c.fetch(ctx, n, f)
+	if err != nil {
+		if rerr := c.s.store.release(context.WithoutCancel(ctx), n.piece, c.s.leases.owner); rerr != nil {
+			c.s.o.Log.WarnContext(ctx, "a fetch could not be released", "piece", n.piece.String(), "error", rerr)
+		}
+		return err
+	}
+	c.s.counts.fetched.Add(1)
+	return nil
+}
+
+// fetch does what piece says, from where the fetch stands.
+func (c *collector) fetch(ctx context.Context, n need, f fetch) error {
 	var last error
 	late := 0
 	for made := 0; ; {
-		f, fresh, err := c.job(ctx, n)
+		f, fresh, err := c.job(ctx, n, f)
 		if err != nil {
 			return err
 		}
 		if fresh {
 			made++
 		}
-		j, err := c.watch.wait(ctx, f.job, n.piece, f.asked, c.deadline(f, late))
+		j, err := c.watch.wait(ctx, f.job, n.piece, f.asked, f.asked.Add(c.s.o.ReportDeadline))
 		if err == nil {
 			last, err = c.outcome(ctx, n, f, j)
 			if last == nil || err != nil {
@@ -90,6 +117,7 @@ func (c *collector) piece(ctx context.Context, n need) error {
 		if err := c.s.store.drop(ctx, n.piece); err != nil {
 			return err
 		}
+		f.job, f.asked = 0, time.Time{}
 		if cl == jobFailed {
 			if err := sleep(ctx, c.pause(made)); err != nil {
 				return err
@@ -110,45 +138,41 @@ func (c *collector) pause(try int) time.Duration {
 	return c.s.o.Pauses[len(c.s.o.Pauses)-1] << min(max(try-1, 0), 3)
 }
 
-// deadline is when the job counts as stuck. The second one has its full time
-// also when the first was taken up after a crash.
-func (c *collector) deadline(f fetch, late int) time.Time {
-	return f.asked.Add(c.s.o.ReportDeadline)
-}
-
 // job is the job that the piece waits for: one that was made before, or a new
 // one.
-func (c *collector) job(ctx context.Context, n need) (f fetch, fresh bool, err error) {
-	f, ok, err := c.s.store.fetch(ctx, n.piece)
-	if err != nil || ok && f.job != 0 {
-		return f, false, err
+func (c *collector) job(ctx context.Context, n need, f fetch) (_ fetch, fresh bool, err error) {
+	if f.job != 0 {
+		return f, false, nil
 	}
-	if ok && !f.asked.IsZero() {
+	if !f.asked.IsZero() {
 		// It was asked for, and then we died or the line broke: it may exist.
 		j, found, err := c.find(ctx, n.piece, f.asked)
 		if err != nil {
 			return f, false, err
 		}
 		if found {
-			return c.note(ctx, n.piece, j, false)
+			return c.note(ctx, n.piece, f, j, false)
 		}
 	}
-	return c.create(ctx, n)
+	return c.create(ctx, n, f)
 }
 
 // create makes a job, once Naver is known to have the day.
-func (c *collector) create(ctx context.Context, n need) (f fetch, fresh bool, err error) {
-	again, ok, err := c.s.ready.enter(ctx, n.piece, c.today-1)
+func (c *collector) create(ctx context.Context, n need, f fetch) (_ fetch, fresh bool, err error) {
+	again, probe, ok, err := c.s.ready.enter(ctx, n.piece, c.today-1)
 	if err != nil {
 		return f, false, err
 	}
 	if !ok {
 		return f, false, c.notReady(n, again, nil)
 	}
+	if probe {
+		c.s.counts.probes.Add(1)
+	}
 	made, late := false, false
 	defer func() { c.s.ready.leave(n.piece, made, late) }()
 	asked := c.s.client.clock.real()
-	if err := c.s.store.ask(ctx, n.piece, c.o.RunID, asked); err != nil {
+	if err := c.s.store.ask(ctx, n.piece, asked); err != nil {
 		return f, false, err
 	}
 	var j job
@@ -170,6 +194,7 @@ func (c *collector) create(ctx context.Context, n need) (f fetch, fresh bool, er
 	switch {
 	case is(err, preparing):
 		late = true
+		c.s.counts.notReady.Add(1)
 		x := asFault(err)
 		return f, false, c.notReady(n, c.s.o.Now().Add(c.s.o.ProbeInterval), x)
 	case is(err, periodGone):
@@ -178,13 +203,13 @@ func (c *collector) create(ctx context.Context, n need) (f fetch, fresh bool, er
 		return f, false, err
 	}
 	made = true
-	return c.note(ctx, n.piece, j, true)
+	return c.note(ctx, n.piece, f, j, true)
 }
 
-func (c *collector) note(ctx context.Context, p piece, j job, fresh bool) (fetch, bool, error) {
-	at := c.s.o.Now()
-	err := c.s.store.made(context.WithoutCancel(ctx), p, int64(j.ID), at)
-	return fetch{job: int64(j.ID), asked: at}, fresh, err
+// note keeps the job that the piece waits for from now on.
+func (c *collector) note(ctx context.Context, p piece, f fetch, j job, fresh bool) (fetch, bool, error) {
+	f = fetch{job: int64(j.ID), jobs: f.jobs + 1, asked: c.s.o.Now()}
+	return f, fresh, c.s.store.made(context.WithoutCancel(ctx), p, f.job, f.asked)
 }
 
 func (c *collector) notReady(n need, again time.Time, cause *fault) error {
@@ -237,7 +262,7 @@ func (c *collector) outcome(ctx context.Context, n need, f fetch, j job) (again,
 		return bad(jobFailed, "built without an address"), nil
 	}
 	for try := 1; ; try++ {
-		again = c.download(ctx, n, j)
+		again = c.download(ctx, n, j, f.jobs)
 		if again == nil || asFault(again) == nil || decisive(again) {
 			return nil, again
 		}
@@ -248,14 +273,17 @@ func (c *collector) outcome(ctx context.Context, n need, f fetch, j job) (again,
 			return nil, err
 		}
 	}
-	if is(again, columnsChanged) {
+	switch {
+	case is(again, columnsChanged):
 		return nil, again
+	case is(again, suspiciousPart):
+		return nil, errors.Join(again, c.s.store.drop(ctx, n.piece))
 	}
 	return again, nil
 }
 
 // download reads the report into the archive.
-func (c *collector) download(ctx context.Context, n need, j job) error {
+func (c *collector) download(ctx context.Context, n need, j job, jobs int) error {
 	select {
 	case c.s.parsing <- struct{}{}:
 		defer func() { <-c.s.parsing }()
@@ -273,11 +301,18 @@ func (c *collector) download(ctx context.Context, n need, j job) error {
 	}
 	m := &meta{Job: int64(j.ID), Transaction: r.transaction}
 	ids := c.seen.reader(p.Schema())
+	shown, impressions := p.Schema().Index("impressions"), int64(0)
 	err = c.put(ctx, n, int64(j.ID), p, m, func(w *archive.Writer) error {
 		err := drain(p, func(row table.Row) error {
 			ids(row)
+			if shown >= 0 {
+				impressions += row[shown].Num
+			}
 			return w.Write(row)
 		})
+		if err == nil {
+			err = c.whole(ctx, n, impressions, jobs)
+		}
 		m.Odd, m.Repaired, m.Replaced, m.Unknown = p.Odd, p.Repaired, p.Replaced, p.Unknown
 		return err
 	})
@@ -337,6 +372,7 @@ func (c *collector) none(ctx context.Context, n need, f fetch) error {
 			c.s.o.Log.InfoContext(ctx, "whether there is really no data could not be asked", "piece", n.piece.String(), "error", err)
 		}
 		if shown > 0 {
+			c.s.counts.suspicious.Add(1)
 			if err := c.s.store.drop(ctx, n.piece); err != nil {
 				return err
 			}
@@ -360,5 +396,6 @@ func (c *collector) shown(ctx context.Context, day table.Day) (int64, error) {
 			ids = append(ids, string(x.ID))
 		}
 	}
-	return c.s.client.impressions(ctx, c.w, ids, day)
+	a, err := c.s.client.activity(ctx, c.w, ids, day, day)
+	return int64(a.Impressions), err
 }

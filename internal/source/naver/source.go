@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"imreport/internal/account"
@@ -68,6 +67,8 @@ type Source struct {
 	masters *builds
 	ready   *readiness
 	flights flights
+	leases  leases
+	counts  counts
 	// parsing bounds how many reports are read at once: reading costs memory
 	// and CPU, waiting costs neither.
 	parsing chan struct{}
@@ -103,11 +104,13 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{
+	s := &Source{
 		o: o, client: cl, store: store{o.DB}, builds: &builds{}, masters: &builds{},
 		ready:   &readiness{now: o.Now, every: o.ProbeInterval, ready: o.Published},
 		parsing: make(chan struct{}, parsers),
-	}, nil
+	}
+	s.leases = leases{s: s, owner: db.NewID()}
+	return s, nil
 }
 
 var (
@@ -122,42 +125,6 @@ func (s *Source) Skew() time.Duration { return s.client.clock.current() }
 
 // today is the Korean day by Naver's clock, as far as it is known.
 func (s *Source) today() table.Day { return table.DayOf(s.client.clock.real()) }
-
-// flights lets one goroutine of the process fetch a piece, and others who want
-// it wait for the outcome. What crosses processes is the row in naver_fetch.
-type flights struct {
-	mu sync.Mutex
-	on map[piece]chan struct{}
-}
-
-// enter waits until nobody else fetches p, and holds it until leave.
-func (f *flights) enter(ctx context.Context, p piece) (leave func(), waited bool, err error) {
-	for {
-		f.mu.Lock()
-		other := f.on[p]
-		if other == nil {
-			if f.on == nil {
-				f.on = map[piece]chan struct{}{}
-			}
-			mine := make(chan struct{})
-			f.on[p] = mine
-			f.mu.Unlock()
-			return func() {
-				f.mu.Lock()
-				delete(f.on, p)
-				f.mu.Unlock()
-				close(mine)
-			}, waited, nil
-		}
-		f.mu.Unlock()
-		waited = true
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, waited, context.Cause(ctx)
-		}
-	}
-}
 
 func orElse[T comparable](v, fallback T) T {
 	var zero T

@@ -30,28 +30,62 @@ type fetch struct {
 // store keeps what must survive a crash.
 type store struct{ d *db.DB }
 
-// fetch is the fetch of a piece that is under way; ok is false without one.
-func (s store) fetch(ctx context.Context, p piece) (f fetch, ok bool, err error) {
+// claim takes the fetch of a piece, as it stands: what another has begun is
+// gone on with. mine is false while another process is at it. A run may take
+// what its own earlier attempt has left at once, and others when the lease has
+// ended.
+func (s store) claim(ctx context.Context, p piece, runID, owner string, now, until time.Time) (f fetch, mine bool, err error) {
 	var asked int64
-	err = s.d.QueryRow(ctx, `SELECT job_id, jobs, asked_us FROM naver_fetch WHERE customer_id = $1 AND report = $2 AND day = $3`,
-		p.customer, p.report, int64(p.day)).Scan(&f.job, &f.jobs, &asked)
+	err = s.d.QueryRow(ctx, `INSERT INTO naver_fetch (customer_id, report, day, job_id, jobs, asked_us, run_id, owner, until_us)
+		VALUES ($1, $2, $3, 0, 0, 0, $4, $5, $6)
+		ON CONFLICT (customer_id, report, day) DO UPDATE
+			SET run_id = excluded.run_id, owner = excluded.owner, until_us = excluded.until_us
+			WHERE naver_fetch.until_us < $7 OR naver_fetch.owner = excluded.owner OR naver_fetch.run_id = excluded.run_id AND excluded.run_id <> ''
+		RETURNING job_id, jobs, asked_us`,
+		p.customer, p.report, int64(p.day), runID, owner, db.US(until), db.US(now)).Scan(&f.job, &f.jobs, &asked)
 	f.asked = db.Time(asked)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, false, nil
 	}
 	if err != nil {
-		return f, false, fmt.Errorf("fetch of %s: %w", p, err)
+		return f, false, fmt.Errorf("claim the fetch of %s: %w", p, err)
 	}
 	return f, true, nil
 }
 
+// renew keeps all fetches of a process.
+func (s store) renew(ctx context.Context, owner string, now, until time.Time) error {
+	_, err := s.d.Exec(ctx, `UPDATE naver_fetch SET until_us = $2 WHERE owner = $1 AND until_us >= $3`, owner, db.US(until), db.US(now))
+	if err != nil {
+		return fmt.Errorf("keep the fetches of %s: %w", owner, err)
+	}
+	return nil
+}
+
+// release lets others go on with a fetch that has not ended. One for which
+// nothing was asked is forgotten.
+func (s store) release(ctx context.Context, p piece, owner string) error {
+	err := s.d.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM naver_fetch WHERE customer_id = $1 AND report = $2 AND day = $3 AND owner = $4 AND jobs = 0 AND asked_us = 0`,
+			p.customer, p.report, int64(p.day), owner)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE naver_fetch SET until_us = 0 WHERE customer_id = $1 AND report = $2 AND day = $3 AND owner = $4`,
+			p.customer, p.report, int64(p.day), owner)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("release the fetch of %s: %w", p, err)
+	}
+	return nil
+}
+
 // ask notes that a job for the piece is about to be asked for: should the
 // answer be lost, the job is looked for instead of made twice.
-func (s store) ask(ctx context.Context, p piece, runID string, now time.Time) error {
-	_, err := s.d.Exec(ctx, `INSERT INTO naver_fetch (customer_id, report, day, job_id, jobs, asked_us, run_id)
-		VALUES ($1, $2, $3, 0, 0, $4, $5)
-		ON CONFLICT (customer_id, report, day) DO UPDATE SET job_id = 0, asked_us = excluded.asked_us, run_id = excluded.run_id`,
-		p.customer, p.report, int64(p.day), db.US(now), runID)
+func (s store) ask(ctx context.Context, p piece, now time.Time) error {
+	_, err := s.d.Exec(ctx, `UPDATE naver_fetch SET job_id = 0, asked_us = $4 WHERE customer_id = $1 AND report = $2 AND day = $3`,
+		p.customer, p.report, int64(p.day), db.US(now))
 	if err != nil {
 		return fmt.Errorf("note the request for %s: %w", p, err)
 	}
