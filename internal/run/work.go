@@ -17,6 +17,9 @@ import (
 // start handles the job: it takes the lease and leaves the run to a worker of
 // its own, so that a run of hours does not occupy a handler.
 func (s *Service) start(ctx context.Context, a startArgs) error {
+	if moved, err := s.elsewhere(ctx, a); err != nil || moved {
+		return err
+	}
 	began := time.Now()
 	r, ok, err := s.claim(ctx, a.RunID, a.Epoch)
 	if err != nil || !ok {
@@ -208,7 +211,7 @@ func (w *worker) settle(ctx context.Context, f File, err, cause error) error {
 		return s.endWith(ctx, w.run, ended{state: Success, file: &f})
 	case errors.Is(cause, errCancelled), errors.Is(err, errCancelled):
 		return s.endWith(ctx, w.run, ended{state: Failed, reason: CodeCancelled})
-	case errors.Is(cause, errShutdown):
+	case errors.Is(cause, errShutdown), errors.Is(cause, errMoved):
 		return s.giveBack(ctx, w.run)
 	case errs.KindOf(cause) == errs.LeaseLost && cause != nil, errs.KindOf(err) == errs.LeaseLost:
 		return nil // somebody else's now
