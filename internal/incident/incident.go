@@ -217,3 +217,14 @@ func (s *Service) OpenCount(ctx context.Context, workspaceID string) (n int, err
 	err = s.d.QueryRow(ctx, `SELECT count(*) FROM incident WHERE workspace_id = $1 AND resolved_us = 0`, workspaceID).Scan(&n)
 	return n, err
 }
+
+// ResolveByHand ends an incident of a workspace because a person says so; one
+// that has ended stays as it is. When it is met again, a new one opens.
+func (s *Service) ResolveByHand(ctx context.Context, workspaceID, id string, now time.Time) (Incident, error) {
+	_, err := s.d.Exec(ctx, `UPDATE incident SET resolved_us = $3
+		WHERE workspace_id = $1 AND id = $2 AND resolved_us = 0`, workspaceID, id, db.US(now))
+	if err != nil {
+		return Incident{}, fmt.Errorf("resolve incident %s: %w", id, err)
+	}
+	return s.Get(ctx, workspaceID, id)
+}

@@ -3,12 +3,12 @@ package api
 import (
 	"time"
 
+	"imreport/internal/account"
 	"imreport/internal/i18n"
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
 	"imreport/internal/table"
-	"imreport/internal/web"
 )
 
 // What the API sends. The words beside the members stand in the messages
@@ -152,7 +152,7 @@ func reasonOfRun(l i18n.Lang, v run.View) *reason {
 	return r
 }
 
-func position(v run.View) *int {
+func place(v run.View) *int {
 	if v.Position == 0 {
 		return nil
 	}
@@ -162,7 +162,7 @@ func position(v run.View) *int {
 func (a *API) runDoc(l i18n.Lang, v run.View) runDoc {
 	return runDoc{
 		ID: v.ID, RawDataID: v.RawDataID, Kind: v.Kind, Cause: string(v.Cause), Priority: v.Class.String(), Force: v.Force,
-		State: v.State, StateName: v.State.String(), Reason: reasonOfRun(l, v), Position: position(v),
+		State: v.State, StateName: v.State.String(), Reason: reasonOfRun(l, v), Position: place(v),
 		Progress: progress{v.Done, v.Total}, Expected: a.expected(v), Attempt: v.Attempt, Poll: v.State.Open(),
 		CreatedAt: v.CreatedAt, StartedAt: instant(v.StartedAt), FinishedAt: instant(v.EndedAt),
 	}
@@ -178,7 +178,7 @@ func (a *API) expected(v run.View) *quota.Range {
 func (a *API) statusItem(l i18n.Lang, v run.View) statusItem {
 	return statusItem{
 		RawDataID: v.RawDataID, RunID: v.ID, State: v.State, StateName: v.State.String(), Reason: reasonOfRun(l, v),
-		Position: position(v), Progress: progress{v.Done, v.Total}, Expected: a.expected(v),
+		Position: place(v), Progress: progress{v.Done, v.Total}, Expected: a.expected(v),
 	}
 }
 
@@ -186,12 +186,12 @@ func logRow(l i18n.Lang, r run.LogRow) logDoc {
 	return logDoc{Seq: r.Seq, RunID: r.RunID, State: r.State, StateName: r.State.String(), Reason: reasonOf(l, r.Code, r.Args), At: r.At}
 }
 
-func (a *API) rawDataDoc(l i18n.Lang, it run.Item, acc web.AccountName) rawDataDoc {
+func (a *API) rawDataDoc(l i18n.Lang, it run.Item, acc account.Account) rawDataDoc {
 	st := it.Status
 	d := rawDataDoc{
 		ID: it.ID, Name: it.Name, AdAccountID: it.AccountID, CustomerID: acc.CustomerID, Account: acc.Name,
 		Reports: it.Reports, Period: it.Period, Destination: destinationDoc{it.Destination.Type}, Schedule: it.Schedule,
-		Paused: it.IsPaused(a.site.Now()), State: st.State, StateName: st.State.String(), Reason: reasonOf(l, st.Code, st.Args),
+		Paused: it.IsPaused(a.now()), State: st.State, StateName: st.State.String(), Reason: reasonOf(l, st.Code, st.Args),
 		HasFile: st.HasFile, FilledAt: instant(st.FilledAt), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}
 	if d.Paused {

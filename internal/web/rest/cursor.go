@@ -89,3 +89,6 @@ func AfterSeq(cursor string) (int64, error) {
 	}
 	return n, nil
 }
+
+// Seq is a number as the id that a cursor holds; AfterSeq reads it.
+func Seq(n int64) string { return strconv.FormatInt(n, 10) }

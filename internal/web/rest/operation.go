@@ -85,7 +85,7 @@ func Op[In, Out any](method, path, id, tag string, status int, access web.Access
 		if err != nil {
 			return err
 		}
-		if !hasOut {
+		if !hasOut || c.Status == http.StatusNotModified {
 			w.WriteHeader(c.Status)
 			return nil
 		}
