@@ -64,6 +64,9 @@ func newEncoder(schema table.Schema, st *styles, sh *shared) *encoder {
 	e := &encoder{shared: sh, buf: make([]byte, 0, flushAt+16<<10)}
 	for i, c := range schema {
 		style := Style{Format: formatOf(c.Kind)}
+		if c.Kind == table.Date {
+			style.Align = "left" // what stands right of it is text
+		}
 		quoted := style
 		quoted.Quote = true
 		after := func(s Style, rest string) []byte { // what follows the row's number

@@ -70,3 +70,17 @@ func sampleInfo(days int) run.Info {
 func sampleBook(l i18n.Lang, days int) made {
 	return made{lang: l, layers: []Layer{Builtin{}}, info: sampleInfo(days)}
 }
+
+// oddCampaigns is a tab whose campaigns have ids that formulas could take for
+// something else: none, a comparison, a wildcard, a lone dash.
+func oddCampaigns() run.Tab {
+	schema := table.Schema{{Name: "date", Kind: table.Date}, {Name: "campaign_id", Kind: table.ID}, {Name: "campaign", Kind: table.Text},
+		{Name: "impressions", Kind: table.Int}, {Name: "clicks", Kind: table.Int}, {Name: "cost", Kind: table.Money}}
+	first, _ := table.ParseDay("2026-10-24")
+	var rows []table.Row
+	for i, id := range []string{"", "<cmp-2", "cmp*", "cmp?x", "cmp~1", "-", "=cmp", "cmp-2", "cmpx", `c"q*`, ">0"} {
+		rows = append(rows, table.Row{table.D(first + table.Day(i%3)), table.S(id), table.S("name " + id), table.I(int64(1) << i), table.I(int64(i)), table.F(float64(int64(1)<<i) / 4)})
+	}
+	rows = append(rows, table.Row{table.Null, table.Null, table.Null, table.I(5), table.Null, table.F(0.5)})
+	return tab("AD", schema, rows...)
+}

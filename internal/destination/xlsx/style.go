@@ -69,6 +69,8 @@ const (
 	hairline = "D5DBE1"
 	rule     = "8FA3B5"
 	linkBlue = "1F5FA8"
+
+	sundayRed = "C0392B"
 )
 
 var headerStyle = Style{Bold: true, Color: ink, Fill: paleFill, Line: rule, Middle: true}

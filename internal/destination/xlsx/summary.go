@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"imreport/internal/i18n"
 	"imreport/internal/table"
@@ -104,7 +105,7 @@ func (b *Book) summarize(ctx context.Context) error {
 	s.Widths = []float64{30, 31}
 	for _, g := range s.groups {
 		for _, m := range g.measures {
-			s.Widths = append(s.Widths, max(13, float64(textWidth(s.title(m)))+2.5))
+			s.Widths = append(s.Widths, max(15, float64(textWidth(s.title(m)))+3))
 		}
 	}
 	row := s.heading()
@@ -177,13 +178,13 @@ func tabList(r *Raw) string {
 
 // head writes the title and headers of a table and the row of its totals, and
 // returns the row after them.
-func (s *summary) head(row int, title, second string) int {
+func (s *summary) head(row int, title, what, second string) int {
 	s.Set(row, 0, title, Style{Bold: true, Size: 13, Color: ink, Middle: true})
 	s.Height(row, 24)
 	above := Style{Bold: true, Size: 9, Color: quiet, Fill: paleFill, Middle: true, Align: "center"}
 	below := headerStyle
 	s.Fill(row+1, 0, s.lastAt, above)
-	s.Set(row+2, 0, title, below)
+	s.Set(row+2, 0, what, below)
 	s.Set(row+2, 1, second, below)
 	s.Height(row+2, 21)
 	below.Align = "right"
@@ -226,12 +227,12 @@ func (s *summary) days() []table.Day {
 }
 
 func (s *summary) byDay(row int, days []table.Day, chartAt int) int {
-	first := s.head(row, s.t("xlsx.by_day"), s.t("xlsx.weekday"))
+	first := s.head(row, s.t("xlsx.by_day"), columnTitle(s.lang, dateColumn), s.t("xlsx.weekday"))
 	for i, d := range days {
 		at := first + i
 		st := Style{Format: ISODate, Align: "left", Line: gridColor}
 		s.Set(at, 0, d, st)
-		s.Set(at, 1, s.t("xlsx.weekday."+strconv.Itoa(int(d.Start().Weekday()))), Style{Color: quiet, Line: gridColor})
+		s.weekday(at, d)
 		for _, g := range s.groups {
 			if g.raw.Totals.date < 0 {
 				s.Fill(at, g.first, g.last(), Style{Line: gridColor})
@@ -249,6 +250,18 @@ func (s *summary) byDay(row int, days []table.Day, chartAt int) int {
 		s.chart(g, first, last, days, chartAt)
 	}
 	return last + 1
+}
+
+// weekday names the day's weekday; weekends have their usual colours.
+func (s *summary) weekday(row int, d table.Day) {
+	st, day := Style{Color: quiet, Line: gridColor}, d.Start().Weekday()
+	switch day {
+	case time.Saturday:
+		st.Color = linkBlue
+	case time.Sunday:
+		st.Color = sundayRed
+	}
+	s.Set(row, 1, s.t("xlsx.weekday."+strconv.Itoa(int(day))), st)
 }
 
 // listed is a campaign in the summary.
@@ -286,7 +299,7 @@ func (s *summary) campaigns() []listed {
 }
 
 func (s *summary) byCampaign(row int, all []listed) {
-	first := s.head(row, s.t("xlsx.by_campaign"), columnTitle(s.lang, campaignID))
+	first := s.head(row, s.t("xlsx.by_campaign"), columnTitle(s.lang, campaignColumn), columnTitle(s.lang, campaignID))
 	shown := all[:min(len(all), maxListed)]
 	for i, c := range shown {
 		at := first + i
