@@ -107,6 +107,37 @@ func TestDataFolder(t *testing.T) {
 	}
 }
 
+func TestALostConnectionIsToldAndPasses(t *testing.T) {
+	ctx := context.Background()
+	d := dbtest.Postgres(t)
+	lost := 0
+	for range 20 {
+		// The pool's connections die under it; one of them asks for it itself.
+		_, err := d.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()`)
+		var n int
+		if err == nil {
+			err = d.QueryRow(ctx, `SELECT 1`).Scan(&n)
+		}
+		if err == nil {
+			continue
+		}
+		if lost++; !errs.Is(err, "db.unreachable") {
+			t.Fatalf("a lost connection reads %v", err)
+		}
+	}
+	if lost == 0 {
+		t.Error("no connection was lost")
+	}
+	var n int
+	for end := time.Now().Add(time.Minute); ; {
+		if err := d.QueryRow(ctx, `SELECT 1`).Scan(&n); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("the database does not come back: %v", err)
+		}
+	}
+}
+
 func TestANewerDatabaseIsRefused(t *testing.T) {
 	ctx := context.Background()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

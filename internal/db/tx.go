@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -243,14 +246,21 @@ func unreachable(err error) error {
 	var connect *pgconn.ConnectError
 	var lite *sqlite.Error
 	switch {
-	case errors.As(err, &connect), pgconn.SafeToRetry(err),
-		errors.As(err, &pg) && (pg.Code[:2] == "08" || pg.Code[:2] == "57" || pg.Code == "53300"):
+	case errors.As(err, &connect), pgconn.SafeToRetry(err), broken(err),
+		errors.As(err, &pg) && (pg.Code[:2] == "08" || pg.Code[:2] == "57" && pg.Code != "57014" || pg.Code == "53300"):
 		return errs.E(errs.Unavailable, "db.unreachable", err, "PostgreSQL")
 	case errors.As(err, &pg) && pg.Code == "53100",
 		errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL:
 		return errs.E(errs.Unavailable, "db.disk_full", err)
 	}
 	return err
+}
+
+// broken reports whether err is a connection that ended in mid-sentence.
+func broken(err error) bool {
+	var n net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, net.ErrClosed) || errors.As(err, &n) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 type pgRow struct{ pgx.Row }
@@ -260,15 +270,19 @@ func (r pgRow) Scan(dest ...any) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return sql.ErrNoRows
 	}
-	return err
+	return unreachable(err)
 }
 
 func pgRows(rows pgx.Rows, err error) (Rows, error) {
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
-	return rows, nil
+	return pgResult{rows}, nil
 }
+
+type pgResult struct{ pgx.Rows }
+
+func (r pgResult) Err() error { return unreachable(r.Rows.Err()) }
 
 type liteResult struct{ *sql.Rows }
 

@@ -94,7 +94,7 @@ func (s *Service) admit(ctx context.Context, tx *db.Tx, rd report.RawData, req R
 func (s *Service) insert(ctx context.Context, tx *db.Tx, rd report.RawData, req Request, ticket int64) (Run, error) {
 	r := Run{
 		ID: db.NewID(), RawDataID: rd.ID, WorkspaceID: rd.WorkspaceID, Lane: rd.AccountID, Kind: KindCreate,
-		Cause: req.Cause, Class: req.Class, Force: req.Force, Ticket: ticket, State: CreateWaiting, Epoch: 1,
+		Cause: req.Cause, Class: req.Class, GateClass: req.Class, Force: req.Force, Ticket: ticket, State: CreateWaiting, Epoch: 1,
 		CreatedAt: s.now(),
 	}
 	var file string
@@ -106,10 +106,10 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, rd report.RawData, req 
 		r.Kind, r.State = KindUpdate, UpdateWaiting
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, force, ticket, state, reason, reason_args,
+		INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
 			subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested,
 			again_class, again_force, again_cause, definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', '', $11, 0, 1, '', 0, 0, $11, -1, $11, '', '', 0, 0, 0, 0, '', $12, 0, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, '', '', '', $11, 0, 1, '', 0, 0, $11, -1, $11, '', '', 0, 0, 0, 0, '', $12, 0, 0)`,
 		r.ID, r.RawDataID, r.WorkspaceID, r.Lane, r.Kind, r.Cause, r.Class, r.Force, r.Ticket, r.State, false, db.US(r.CreatedAt))
 	if err != nil {
 		return r, fmt.Errorf("insert run of raw data %s: %w", rd.ID, err)
@@ -138,15 +138,17 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, r Run, rd report.RawData
 	if err != nil {
 		return r, err
 	}
-	if others {
-		return r, enter(ctx, tx, &r, r.State, CodeLaneBusy, nil, now)
-	}
-	free, err := s.clear(ctx, tx, r.Lane)
-	if err != nil {
-		return r, err
+	free := false
+	if !others {
+		if free, err = s.clear(ctx, tx, r.Lane); err != nil {
+			return r, err
+		}
 	}
 	if !free {
-		return r, enter(ctx, tx, &r, r.State, CodeLaneBusy, nil, now)
+		if err := enter(ctx, tx, &r, r.State, CodeLaneBusy, nil, now); err != nil {
+			return r, err
+		}
+		return r, s.lend(ctx, tx, r.Lane, r.Class)
 	}
 	return r, s.promote(ctx, tx, &r, acc.APIKeyID)
 }
@@ -155,9 +157,15 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, r Run, rd report.RawData
 func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run, error) {
 	if r.State.Waiting() {
 		r.Class, r.Force = min(r.Class, req.Class), r.Force || req.Force
-		_, err := tx.Exec(ctx, `UPDATE run SET class = $2, force = $3 WHERE id = $1`, r.ID, r.Class, r.Force)
+		r.GateClass = r.Class
+		_, err := tx.Exec(ctx, `UPDATE run SET class = $2, gate_class = $2, force = $3 WHERE id = $1`, r.ID, r.Class, r.Force)
 		if err != nil {
 			return r, fmt.Errorf("join run %s: %w", r.ID, err)
+		}
+		if !r.Parked {
+			if err := s.lend(ctx, tx, r.Lane, r.Class); err != nil {
+				return r, err
+			}
 		}
 		return r, s.hurry(ctx, tx, &r, req)
 	}
@@ -177,7 +185,21 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 	if err != nil {
 		return r, fmt.Errorf("remember refresh of run %s: %w", r.ID, err)
 	}
+	if err := s.lend(ctx, tx, r.Lane, req.Class); err != nil {
+		return r, err
+	}
 	return r, s.hurry(ctx, tx, &r, req)
+}
+
+// lend makes the requests of the lane's active run as urgent as those who wait
+// for it: a click must not stand behind the morning's bulk. Its worker hears
+// of it when it renews its lease.
+func (s *Service) lend(ctx context.Context, tx *db.Tx, lane string, class quota.Class) error {
+	_, err := tx.Exec(ctx, `UPDATE run SET gate_class = $2 WHERE lane_id = $1 AND state IN (3, 4, 5, 6) AND gate_class > $2`, lane, class)
+	if err != nil {
+		return fmt.Errorf("lend class in lane %s: %w", lane, err)
+	}
+	return nil
 }
 
 // hurry ends the pause between two tries when a person asks.

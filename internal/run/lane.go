@@ -21,8 +21,8 @@ func (s *Service) promote(ctx context.Context, tx *db.Tx, r *Run, keyID string) 
 		return err
 	}
 	def := rd.Freeze(now)
-	// Progress and what was learned of the definition start anew only with
-	// the first start: a run that was requeued keeps them.
+	// A run that was requeued takes up what was changed meanwhile; what it has
+	// done stays done.
 	_, err = tx.Exec(ctx, `UPDATE run SET definition = $2, parked = $3, wake_us = 0, subject = '', lease_owner = '', lease_until_us = 0,
 			started_us = CASE WHEN started_us = 0 THEN $4 ELSE started_us END
 		WHERE id = $1`, r.ID, encode(def), false, db.US(now))
@@ -130,7 +130,8 @@ func (s *Service) backInLine(ctx context.Context, tx *db.Tx, r *Run) error {
 		st = UpdateWaiting
 	}
 	r.Epoch++
-	if _, err := tx.Exec(ctx, `UPDATE run SET epoch = $2 WHERE id = $1`, r.ID, r.Epoch); err != nil {
+	r.GateClass = r.Class
+	if _, err := tx.Exec(ctx, `UPDATE run SET epoch = $2, gate_class = class WHERE id = $1`, r.ID, r.Epoch); err != nil {
 		return fmt.Errorf("requeue run %s: %w", r.ID, err)
 	}
 	return enterAs(ctx, tx, r, st, r.Reason, r.ReasonArgs, CodeRequeued, nil, s.now())
@@ -176,8 +177,35 @@ func (s *Service) wake(ctx context.Context, id string, due bool) error {
 		if !r.State.Open() || !r.Parked || due && (r.WakeAt.IsZero() || r.WakeAt.After(s.now())) {
 			return nil
 		}
+		if due {
+			if stands, err := s.sameBlock(ctx, tx, r); err != nil || stands {
+				return err
+			}
+		}
 		return s.unpark(ctx, tx, &r)
 	})
+}
+
+// sameBlock puts off the waking of a run in line while the lane's active run is
+// blocked by the same thing for all: changing places every minute of a late
+// morning would help nobody. What clears the block wakes both.
+func (s *Service) sameBlock(ctx context.Context, tx *db.Tx, r Run) (bool, error) {
+	if !r.State.Waiting() || r.Reason != CodePlatformPreparing && r.Reason != CodePlatformClosed {
+		return false, nil
+	}
+	var wake int64
+	err := tx.QueryRow(ctx, `SELECT wake_us FROM run WHERE lane_id = $1 AND state IN (3, 4, 5, 6) AND parked AND reason = $2`,
+		r.Lane, r.Reason).Scan(&wake)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("active run of lane %s: %w", r.Lane, err)
+	}
+	// A moment after the active one has looked again.
+	later := max(wake, db.US(s.now())) + sameBlockAfter.Microseconds()
+	_, err = tx.Exec(ctx, `UPDATE run SET wake_us = $2 WHERE id = $1`, r.ID, later)
+	return true, err
 }
 
 // WakeSubject lets every run go on that waits for reason about subject: after

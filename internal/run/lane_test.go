@@ -33,10 +33,28 @@ type laneMachine struct {
 	rt   *rapid.T
 	lane []string
 	raw  []string
+
+	// The model of the order: which step each run became eligible in, with
+	// which place, and which step the active run of each lane started in.
+	step     int
+	eligible map[string]map[string]place
+	started  map[string]place
+}
+
+// place is where a run stands in its lane's order since a step.
+type place struct {
+	run    string
+	class  quota.Class
+	ticket int64
+	step   int
+}
+
+func (p place) before(o place) bool {
+	return p.class < o.class || p.class == o.class && p.ticket < o.ticket
 }
 
 func newLaneMachine(t *testing.T, rt *rapid.T, d *db.DB) *laneMachine {
-	m := &laneMachine{t: t, rt: rt, h: newHouse(t, d)}
+	m := &laneMachine{t: t, rt: rt, h: newHouse(t, d), eligible: map[string]map[string]place{}, started: map[string]place{}}
 	suffix := db.NewID()
 	for i := range 2 {
 		m.lane = append(m.lane, fmt.Sprintf("lane-%d-%s", i, suffix))
@@ -151,6 +169,7 @@ func (m *laneMachine) Pause(rt *rapid.T) {
 
 // Check is called after each action: the laws.
 func (m *laneMachine) Check(rt *rapid.T) {
+	m.step++
 	for _, lane := range m.lane {
 		var active, waiting []Run
 		all, err := db.All(bg, m.h.d, scan, `SELECT `+columns+` FROM run WHERE lane_id = $1 ORDER BY class, ticket`, lane)
@@ -172,9 +191,40 @@ func (m *laneMachine) Check(rt *rapid.T) {
 		if len(active) == 1 && active[0].Parked && len(waiting) > 0 {
 			rt.Fatalf("run %s is parked and keeps the lane from %s", active[0].ID, waiting[0].ID)
 		}
+		m.checkOrder(rt, lane, active, waiting)
 	}
 	for _, raw := range m.raw {
 		m.checkLog(rt, raw)
+	}
+}
+
+// checkOrder checks that whoever started was the first of those who could have:
+// a run that was eligible before the active one started, and before it in the
+// order, was passed over.
+func (m *laneMachine) checkOrder(rt *rapid.T, lane string, active, waiting []Run) {
+	could := m.eligible[lane]
+	now := map[string]place{}
+	for _, w := range waiting {
+		p, ok := could[w.ID]
+		if !ok || p.class != w.Class {
+			p = place{w.ID, w.Class, w.Ticket, m.step}
+		}
+		now[w.ID] = p
+	}
+	m.eligible[lane] = now
+	if len(active) == 0 {
+		delete(m.started, lane)
+		return
+	}
+	a := active[0]
+	if m.started[lane].run != a.ID {
+		m.started[lane] = place{a.ID, a.Class, a.Ticket, m.step}
+	}
+	s := m.started[lane]
+	for _, p := range now {
+		if p.step < s.step && p.before(s) {
+			rt.Fatalf("run %s (%v, ticket %d) started before %s (%v, ticket %d)", s.run, s.class, s.ticket, p.run, p.class, p.ticket)
+		}
 	}
 }
 

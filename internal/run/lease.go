@@ -25,6 +25,12 @@ const (
 	unclaimedFor  = 60 * time.Second // a job not picked up by then is sent again
 	sweepAtATime  = 200              // runs one sweep looks at
 	releaseWithin = 5 * time.Second  // for giving leases back at a stop
+	// sameBlockAfter is how long after the active run of its lane one that is
+	// blocked by the same thing looks again.
+	sameBlockAfter = 10 * time.Second
+	// orphanedFor: when a process is found dead, the jobs that it may have
+	// taken without a lease are sent again once they are so old.
+	orphanedFor = 3 * time.Second
 )
 
 type counter struct{ n atomic.Int64 }
@@ -45,7 +51,9 @@ type keeper struct {
 	held map[string]*held
 	wg   sync.WaitGroup // workers
 	stop context.CancelFunc
-	done chan struct{}
+	// loops renew, reap and sweep, each for itself: a long sweep must not
+	// cost a lease.
+	loops sync.WaitGroup
 	// stopping is closed when the process begins to stop.
 	stopping chan struct{}
 }
@@ -71,10 +79,19 @@ func (s *Service) Start(ctx context.Context) error {
 		if err := s.reap(ctx, true); err != nil {
 			return err
 		}
+		// What the dead process had taken without a lease yet.
+		if err := s.sendUnclaimed(ctx, s.now()); err != nil {
+			return err
+		}
 	}
 	ctx, k.stop = context.WithCancel(ctx)
-	k.done = make(chan struct{})
-	go k.loop(ctx)
+	k.loops.Go(func() { k.every(ctx, renewEvery, "renew leases", k.renew) })
+	k.loops.Go(func() { k.every(ctx, reapEvery, "sweep", s.sweep) })
+	if s.d.Dialect() == db.Postgres {
+		k.loops.Go(func() {
+			k.every(ctx, reapEvery, "reap leases", func(ctx context.Context) error { return s.reap(ctx, false) })
+		})
+	}
 	return nil
 }
 
@@ -87,7 +104,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	}
 	close(k.stopping)
 	k.stop()
-	<-k.done
+	k.loops.Wait()
 	k.mu.Lock()
 	for _, h := range k.held {
 		h.cancel(errShutdown)
@@ -103,29 +120,19 @@ func (s *Service) Stop(ctx context.Context) error {
 	}
 }
 
-func (k *keeper) loop(ctx context.Context) {
-	defer close(k.done)
-	renew, reap := time.NewTicker(renewEvery), time.NewTicker(reapEvery)
-	defer renew.Stop()
-	defer reap.Stop()
+// every does fn again and again until ctx ends.
+func (k *keeper) every(ctx context.Context, period time.Duration, what string, fn func(context.Context) error) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-renew.C:
-			k.report(ctx, "renew leases", k.renew(ctx))
-		case <-reap.C:
-			if k.s.d.Dialect() == db.Postgres {
-				k.report(ctx, "reap leases", k.s.reap(ctx, false))
-			}
-			k.report(ctx, "sweep", k.s.sweep(ctx))
+		case <-tick.C:
 		}
-	}
-}
-
-func (k *keeper) report(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
-		k.s.log.WarnContext(ctx, what, "error", err)
+		if err := fn(ctx); err != nil && ctx.Err() == nil {
+			k.s.log.WarnContext(ctx, what, "error", err)
+		}
 	}
 }
 
@@ -206,7 +213,7 @@ func (k *keeper) renew(ctx context.Context) error {
 	var all []news
 	var err error
 	if k.s.d.Dialect() == db.SQLite {
-		all, err = db.All(ctx, k.s.d, read, `SELECT id, epoch, cancel_requested, class FROM run
+		all, err = db.All(ctx, k.s.d, read, `SELECT id, epoch, cancel_requested, gate_class FROM run
 			WHERE lease_owner = $1 AND state IN (3, 4, 5, 6)`, k.s.o.Process)
 	} else {
 		err = k.s.d.InTx(ctx, func(tx *db.Tx) error {
@@ -216,7 +223,7 @@ func (k *keeper) renew(ctx context.Context) error {
 			}
 			all, err = db.All(ctx, tx, read, `UPDATE run SET lease_until_us = $2
 				WHERE lease_owner = $1 AND state IN (3, 4, 5, 6) AND lease_until_us > $3
-				RETURNING id, epoch, cancel_requested, class`, k.s.o.Process, db.US(now.Add(leaseFor)), db.US(now))
+				RETURNING id, epoch, cancel_requested, gate_class`, k.s.o.Process, db.US(now.Add(leaseFor)), db.US(now))
 			return err
 		})
 	}
@@ -279,6 +286,9 @@ func (s *Service) reap(ctx context.Context, all bool) error {
 			return err
 		}
 	}
+	if len(dead) > 0 && !all {
+		return s.sendUnclaimed(ctx, s.now().Add(-orphanedFor))
+	}
 	return nil
 }
 
@@ -338,16 +348,8 @@ func (s *Service) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	lost, err := db.All(ctx, s.d, scan, `SELECT `+columns+` FROM run
-		WHERE state IN (3, 4, 5, 6) AND lease_until_us = 0 AND NOT parked AND promoted_us < $1 LIMIT $2`,
-		db.US(now.Add(-unclaimedFor)), sweepAtATime)
-	if err != nil {
-		return fmt.Errorf("runs not picked up: %w", err)
-	}
-	for _, r := range lost {
-		if err := s.sendAgain(ctx, r); err != nil {
-			return err
-		}
+	if err := s.sendUnclaimed(ctx, now.Add(-unclaimedFor)); err != nil {
+		return err
 	}
 	lanes, err := db.All(ctx, s.d, db.Value[string], `SELECT DISTINCT lane_id FROM run w
 		WHERE state IN (1, 2) AND NOT parked
@@ -370,6 +372,24 @@ func (s *Service) sweep(ctx context.Context) error {
 		if started {
 			s.stranded.n.Add(1)
 			s.log.ErrorContext(ctx, "a stranded lane was restarted", "lane", lane)
+		}
+	}
+	return nil
+}
+
+// sendUnclaimed sends the jobs again of active runs that nobody has taken and
+// whose job is older than the instant before. A job that was only slow finds
+// the lease taken.
+func (s *Service) sendUnclaimed(ctx context.Context, before time.Time) error {
+	lost, err := db.All(ctx, s.d, scan, `SELECT `+columns+` FROM run
+		WHERE state IN (3, 4, 5, 6) AND lease_until_us = 0 AND NOT parked AND promoted_us < $1 ORDER BY promoted_us LIMIT $2`,
+		db.US(before), sweepAtATime)
+	if err != nil {
+		return fmt.Errorf("runs not picked up: %w", err)
+	}
+	for _, r := range lost {
+		if err := s.sendAgain(ctx, r); err != nil {
+			return err
 		}
 	}
 	return nil

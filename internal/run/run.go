@@ -45,6 +45,9 @@ type Run struct {
 	Kind        string
 	Cause       Cause
 	Class       quota.Class
+	// GateClass is how urgent its requests are: Class, or that of somebody
+	// more urgent who waits for it.
+	GateClass   quota.Class
 	Force       bool
 	Ticket      int64 // order in the lane
 	State       State
@@ -167,7 +170,7 @@ type startArgs struct {
 // Kind names the job.
 func (startArgs) Kind() string { return "run.start" }
 
-const columns = `id, raw_data_id, workspace_id, lane_id, kind, cause, class, force, ticket, state, reason, reason_args,
+const columns = `id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
 	subject, parked, wake_us, epoch, lease_until_us, cancel_requested, definition, attempt, fault_us, done, total,
 	created_us, started_us, ended_us`
 
@@ -175,7 +178,7 @@ func scan(row db.Scanner) (Run, error) {
 	var r Run
 	var args, definition string
 	var wake, lease, fault, created, started, ended int64
-	err := row.Scan(&r.ID, &r.RawDataID, &r.WorkspaceID, &r.Lane, &r.Kind, &r.Cause, &r.Class, &r.Force, &r.Ticket,
+	err := row.Scan(&r.ID, &r.RawDataID, &r.WorkspaceID, &r.Lane, &r.Kind, &r.Cause, &r.Class, &r.GateClass, &r.Force, &r.Ticket,
 		&r.State, &r.Reason, &args, &r.Subject, &r.Parked, &wake, &r.Epoch, &lease, &r.Cancel, &definition,
 		&r.Attempt, &fault, &r.Done, &r.Total, &created, &started, &ended)
 	if err != nil {

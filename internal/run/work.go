@@ -25,7 +25,7 @@ func (s *Service) start(ctx context.Context, a startArgs) error {
 	if err != nil || !ok {
 		return err
 	}
-	flow := s.o.Gate.Flow(quota.FlowOptions{ID: r.RawDataID, Tenant: r.WorkspaceID, Class: r.Class})
+	flow := s.o.Gate.Flow(quota.FlowOptions{ID: r.RawDataID, Tenant: r.WorkspaceID, Class: r.GateClass})
 	life := s.keeper.hold(context.WithoutCancel(ctx), r, flow, began)
 	s.keeper.wg.Go(func() {
 		defer s.keeper.release(r.ID)
@@ -171,6 +171,11 @@ func (w *worker) advance(ctx context.Context, st State) error {
 		return nil
 	}
 	return w.s.d.InTx(ctx, func(tx *db.Tx) error {
+		// A takeover that begins now waits for this step, or this step sees it:
+		// between a mere look and the write it could pass.
+		if _, err := tx.Exec(ctx, `UPDATE run SET epoch = epoch WHERE id = $1`, w.run.ID); err != nil {
+			return err
+		}
 		if err := w.guard(ctx, tx); err != nil {
 			return err
 		}

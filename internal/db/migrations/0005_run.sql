@@ -15,6 +15,7 @@ CREATE TABLE run (
 	kind         TEXT NOT NULL CHECK (kind IN ('create', 'update')),
 	cause        TEXT NOT NULL,     -- manual, scheduled, late, repair
 	class        SMALLINT NOT NULL, -- 0 interactive, 1 bulk, 2 backfill
+	gate_class   SMALLINT NOT NULL, -- at the gate: somebody behind it may lend it theirs
 	force        BOOLEAN NOT NULL,
 	ticket       BIGINT NOT NULL,
 	state        SMALLINT NOT NULL CHECK (state BETWEEN 0 AND 7),

@@ -20,6 +20,7 @@ CREATE TABLE shop (
 	mail_retry_us    BIGINT NOT NULL,
 	mail_from        TEXT NOT NULL,
 	connected_us     BIGINT NOT NULL,
+	installed_us     BIGINT NOT NULL,
 	uninstalled_us   BIGINT NOT NULL, -- 0: installed
 	reconciled_us    BIGINT NOT NULL, -- orders changed up to then are known; 0: never asked
 	reconcile_due_us BIGINT NOT NULL, -- when a process may ask next

@@ -31,6 +31,7 @@ CREATE TABLE message (
 	UNIQUE (shop_id, order_id, kind, seq)
 );
 CREATE INDEX message_due ON message (shop_id, due_us) WHERE state IN ('scheduled', 'queued');
+CREATE INDEX message_asked ON message (shop_id, due_us) WHERE state IN ('scheduled', 'queued') AND asked = 2;
 CREATE INDEX message_in_flight ON message (lease_us) WHERE state IN ('sending', 'dot');
 CREATE INDEX message_of_shop ON message (shop_id, id);
 CREATE INDEX message_by_state ON message (shop_id, state, id);
