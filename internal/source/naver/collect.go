@@ -92,6 +92,9 @@ func (c *collector) collect(parent context.Context) error {
 			return c.held(ctx, pl, again)
 		}
 		defer leave()
+		if again, early := c.s.ready.early(pl.needs); early {
+			return c.held(ctx, pl, again)
+		}
 	}
 	if len(pl.needs) > 0 || pl.watch || pl.prove {
 		changed, err := c.look(ctx)

@@ -93,6 +93,23 @@ func (r *readiness) enter(ctx context.Context, p piece, fresh table.Day) (again 
 	}
 }
 
+// early reports whether each of the pieces, which are of one day, was refused
+// as late for its type a moment ago, and when the first is asked for again.
+func (r *readiness) early(needs []need) (again time.Time, early bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range needs {
+		l, late := r.late[r.level(n.piece)]
+		if !late || !r.now().Before(l.again) {
+			return time.Time{}, false
+		}
+		if again.IsZero() || l.again.Before(again) {
+			again = l.again
+		}
+	}
+	return again, len(needs) > 0
+}
+
 // door is what a collecting passes that wants nothing but a day which was not
 // published when somebody last asked. One at a time gets through when it is
 // time to ask again; the others learn what it was told, without a request of
