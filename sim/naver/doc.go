@@ -1,0 +1,2 @@
+// Package naver imitates the Naver Search Ads API.
+package naver
