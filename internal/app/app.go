@@ -68,6 +68,7 @@ type App struct {
 	mail      mail.Sender
 
 	gate    *quota.Gate
+	keeper  *quota.Keeper // while this process works
 	keys    *account.Service
 	archive *archive.Archive
 	naver   *naver.Source
@@ -134,6 +135,9 @@ func (a *App) start(ctx context.Context) error {
 	if !a.o.Work {
 		return nil
 	}
+	if err := a.keepGate(ctx); err != nil {
+		return err
+	}
 	// The service first: on SQLite it voids the leases of the process that
 	// died before any job is taken.
 	if err := a.runs.Start(context.WithoutCancel(ctx)); err != nil {
@@ -158,8 +162,9 @@ func (a *App) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
 	a.log.InfoContext(ctx, "stopping: runs are given back")
-	err := errors.Join(a.jobs.Stop(ctx), a.runs.Stop(ctx))
-	return errors.Join(err, a.keepRates(ctx))
+	// Licences are handed over first, so that runs are given back to their
+	// new owners.
+	return errors.Join(a.keeper.Stop(ctx), a.jobs.Stop(ctx), a.runs.Stop(ctx))
 }
 
 // Close gives everything back that New has opened. Serve does it by itself.

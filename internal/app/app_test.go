@@ -270,14 +270,3 @@ func TestAnUnusableFolderAndAddressAreTold(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
-
-func TestTheGateBeginsWithWhatWasLearned(t *testing.T) {
-	c := settings(t)
-	a := open(t, c, Options{Migrate: true})
-	if got, err := rates(bg, a.d); err != nil || len(got) != 0 {
-		t.Fatalf("rates of a fresh instance: %v %v", got, err)
-	}
-	if err := a.keepRates(bg); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -2,10 +2,18 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
+	"time"
 
+	"imreport/internal/account"
 	"imreport/internal/errs"
+	"imreport/internal/quota"
+	"imreport/internal/report"
+	"imreport/internal/run"
 	"imreport/internal/web"
+	"imreport/internal/web/api"
+	"imreport/internal/web/rest"
 )
 
 // buildSite builds the outside: API, pages, hooks and what machines ask.
@@ -15,7 +23,13 @@ func (a *App) buildSite(context.Context) error {
 	}
 	a.site = web.New(web.Deps{
 		Log: a.log, People: a.people, PublicURL: a.c.PublicURL, Ready: a.readiness(),
-		Metrics: a.metrics.registry, Gatherer: a.metrics.registry,
+		Metrics: a.metrics.registry, Gatherer: a.metrics.registry, Now: a.now,
+	})
+	calls := rest.New(a.site)
+	api.Mount(calls, api.Deps{
+		Runs: a.runs, Reports: a.reports, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
+		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
+		Estimate: a.estimate, Expected: a.expected,
 	})
 	return nil
 }
@@ -35,4 +49,37 @@ func (a *App) readiness() func(context.Context) error {
 		current.Store(ok && err == nil)
 		return err
 	}
+}
+
+// estimate is what filling in for the workspace would cost; in is checked.
+func (a *App) estimate(ctx context.Context, workspaceID string, in report.Input) (e api.Estimate, err error) {
+	acc, err := a.keys.AccountIn(ctx, workspaceID, in.AccountID)
+	if err != nil {
+		return e, err
+	}
+	key, err := a.keys.Key(ctx, workspaceID, acc.APIKeyID)
+	if err != nil {
+		return e, err
+	}
+	now := a.now()
+	def := report.RawData{Period: in.Period, Reports: in.Reports, AccountID: in.AccountID}.Freeze(now)
+	requests, missing, err := a.naver.Estimate(ctx, run.Order{
+		WorkspaceID: workspaceID, AccountID: acc.ID, CustomerID: acc.CustomerID, Reports: def.Reports, From: def.From, To: def.To,
+	})
+	if err != nil {
+		return e, fmt.Errorf("estimate for account %s: %w", acc.ID, err)
+	}
+	takes := a.takes(key.License, acc.CustomerID, requests)
+	return api.Estimate{
+		Pieces: def.Pieces(), Stored: def.Pieces() - missing, Requests: requests, Takes: takes, ReadyAt: now.Add(takes).Round(time.Second),
+	}, nil
+}
+
+// expected is when an open run is expected to end; nil when too little is
+// known.
+func (a *App) expected(v run.View) *quota.Range {
+	if r, ok := a.runs.Forecast(v.ID); ok {
+		return &r
+	}
+	return nil
 }

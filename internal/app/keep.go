@@ -2,14 +2,10 @@ package app
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"imreport/internal/archive"
-	"imreport/internal/db"
-	"imreport/internal/quota"
 )
 
 // chore is something that is done every now and then. Every working process
@@ -22,7 +18,6 @@ type chore struct {
 
 func (a *App) buildChores(context.Context) error {
 	a.chores = append(a.chores,
-		chore{"keep rates", 30 * time.Second, a.keepRates},
 		chore{"forget answers and sessions", time.Hour, a.people.Clean},
 		chore{"clear the archive", 6 * time.Hour, func(ctx context.Context) error {
 			objects, versions, err := a.archive.Collect(ctx, time.Now(), archive.DefaultKeep)
@@ -58,51 +53,4 @@ func (a *App) keep(ctx context.Context, c chore) {
 		}
 		pause = c.every
 	}
-}
-
-// keepRates stores what the gate has learned, so that a restart begins with
-// it. What other processes have learned about other scopes stays.
-func (a *App) keepRates(ctx context.Context) error {
-	mine := a.gate.Export()
-	if len(mine) == 0 {
-		return nil
-	}
-	return a.d.InTx(ctx, func(tx *db.Tx) error {
-		if _, err := settle(ctx, tx, settingRates, "[]"); err != nil { // takes the row's lock
-			return err
-		}
-		kept, err := rates(ctx, tx)
-		if err != nil {
-			return err
-		}
-		at := map[quota.Scope]int{}
-		for i, r := range kept {
-			at[r.Scope] = i
-		}
-		for _, r := range mine {
-			if i, ok := at[r.Scope]; ok {
-				kept[i] = r
-			} else {
-				kept = append(kept, r)
-			}
-		}
-		b, err := json.Marshal(kept)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `UPDATE setting SET value = $2 WHERE name = $1`, settingRates, string(b))
-		return err
-	})
-}
-
-// rates are what gates have learned before.
-func rates(ctx context.Context, q db.Queryer) (all []quota.Rate, err error) {
-	text, err := setting(ctx, q, settingRates)
-	if err != nil || text == "" {
-		return nil, err
-	}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("kept rates: %w", err)
-	}
-	return all, nil
 }

@@ -84,7 +84,6 @@ func (a *App) awaitSchema(ctx context.Context) error {
 const (
 	settingInstance = "instance"
 	settingSecret   = "secret_key_check"
-	settingRates    = "quota_rates"
 )
 
 // setting reads a single value; empty when it was never set.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"imreport/internal/account"
@@ -37,11 +38,6 @@ func (a *App) buildReports(ctx context.Context) error {
 	a.metrics = newMetrics(a)
 	a.keys = account.New(a.d, a.jobs, a.box, a.incidents, a.log)
 	a.gate = quota.New(quota.Options{})
-	kept, err := rates(ctx, a.d)
-	if err != nil {
-		return err
-	}
-	a.gate.Import(kept)
 	store, err := archive.NewDir(a.dir("archive"))
 	if err != nil {
 		return err
@@ -62,7 +58,8 @@ func (a *App) buildReports(ctx context.Context) error {
 		Log: a.log, Process: a.process, Reports: a.reports, Keys: a.keys, Gate: a.gate,
 		Sources:      map[string]run.Source{account.NaverSearchAd: a.naver},
 		Destinations: map[string]run.Destination{report.XLSX: a.xlsx},
-		Lang:         a.people.Lang, Revisions: a.revisions, Now: a.now, RetryFor: a.c.RetryFor, Picked: a.metrics.picked,
+		Lang:         a.people.Lang, Revisions: a.revisions, Now: a.now, Route: a.route,
+		Writers: runtime.GOMAXPROCS(0), RetryFor: a.c.RetryFor, Picked: a.metrics.picked,
 	})
 	a.joinKeys()
 	return a.tuneAll(ctx)

@@ -257,6 +257,18 @@ func (k *keeper) renew(ctx context.Context) error {
 	return nil
 }
 
+// Forecast is when a run that this process works at is expected to have sent
+// its last request; false for others, and while too little is known.
+func (s *Service) Forecast(id string) (quota.Range, bool) {
+	s.keeper.mu.Lock()
+	h := s.keeper.held[id]
+	s.keeper.mu.Unlock()
+	if h == nil || h.flow == nil {
+		return quota.Range{}, false
+	}
+	return h.flow.Forecast()
+}
+
 // kick tells a worker of this process at once that its run was cancelled.
 func (k *keeper) kick(id string) {
 	k.mu.Lock()
