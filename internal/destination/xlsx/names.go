@@ -17,22 +17,24 @@ const (
 // not tell "ad" from "AD".
 type tabNames struct{ taken map[string]bool }
 
-func (t *tabNames) take(name string) string {
+func (t *tabNames) take(name string) string { return t.claim(legalName(name)) }
+
+// next is the n-th tab of what begins in the tab called name: "AD (2)".
+func (t *tabNames) next(name string, n int) string {
+	return t.claim(suffixed(name, fmt.Sprintf(" (%d)", n)))
+}
+
+// claim is name, or one like it if it is taken.
+func (t *tabNames) claim(name string) string {
 	if t.taken == nil {
 		t.taken = map[string]bool{"history": true} // Excel keeps it for itself
 	}
-	name = legalName(name)
 	try := name
 	for n := 2; t.taken[strings.ToLower(try)]; n++ {
 		try = suffixed(name, fmt.Sprintf(" ~%d", n))
 	}
 	t.taken[strings.ToLower(try)] = true
 	return try
-}
-
-// next is the n-th tab of what begins in the tab called name: "AD (2)".
-func (t *tabNames) next(name string, n int) string {
-	return t.take(suffixed(name, fmt.Sprintf(" (%d)", n)))
 }
 
 // legalName is name without what Excel forbids in tab names. A long name is

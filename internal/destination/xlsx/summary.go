@@ -153,7 +153,8 @@ func (s *summary) heading() int {
 	const names, figures = 4, 5
 	s.Height(figures, 27)
 	for _, g := range s.groups {
-		s.Set(3, g.first, tabList(g.raw), Style{Bold: true, Color: quiet, Size: 9})
+		s.Set(3, g.first, tabList(g.raw), Style{Bold: true, Color: quiet, Size: 9, Align: "center"})
+		s.Merge(3, g.first, g.last())
 		for i, m := range g.measures {
 			s.Set(names, g.first+i, s.title(m), Style{Color: quiet, Size: 9, Align: "right", Top: hairline, Fill: sumFill, Middle: true})
 			s.Set(figures, g.first+i, s.total(g, m, figures), Style{Bold: true, Size: 14, Color: ink, Format: m.format, Fill: sumFill, Line: hairline, Middle: true})
@@ -349,8 +350,10 @@ func (s *summary) others(first, last int, shown []listed, n int, more bool) {
 		}
 		for j, m := range g.measures {
 			col := columnName(g.first + j)
-			f := s.ratio(g, m, at, rest)
-			if m.over == "" {
+			var f Formula
+			if m.over != "" {
+				f = s.ratio(g, m, at, rest)
+			} else {
 				r := strconv.Itoa
 				f = Formula{col + r(first) + "-SUM(" + col + r(first+1) + ":" + col + r(last+1) + ")", rest[t.metric(m.name)]}
 			}
