@@ -16,6 +16,7 @@ type row struct {
 	media           int
 	mobile          bool
 	imp, clk, view  int64
+	first           int64 // clicks before any restatement
 	// cost is in half won: without VAT before vatDay, with VAT (whole won) from it.
 	cost int64
 	// rank is the sum of the ranks of all impressions.
@@ -142,7 +143,7 @@ func (w *rowMaker) unit(e ent, kw, ad int, chance float64) {
 		w.r.h = mix(uint64(r), uint64(n))
 		w.r.imp = 1 + int64(popular*w.season*r.between(0.3, 1.7))
 		w.r.clk = min(int64(float64(w.r.imp)*ctr+r.float()), w.r.imp)
-		w.r.view = 0
+		w.r.first, w.r.view = w.r.clk, 0
 		if w.r.product == shopping && r.float() < 0.1 {
 			w.r.view = 1 + int64(r.intn(3))
 		}
@@ -226,7 +227,7 @@ func (r *row) conversions(rev revision, buf []conversion) []conversion {
 	g := rng(mix(r.h, 0x636f6e76))
 	cells := r.cells(make([]cell, 0, 5))
 	for i, t := range [...]int{0, 0, 2, 5 + int(r.h%13)} {
-		chance := min(0.5, 0.01+0.08*float64(r.clk))
+		chance := min(0.4, 0.005+0.03*float64(r.first))
 		if g.float() >= chance {
 			continue
 		}

@@ -164,7 +164,6 @@ type call struct {
 	license  string
 	customer int64
 	acct     int // index of the customer, -1 when it is not an advertiser
-	owner    string
 }
 
 // api is the handler of one operation, called when limits and auth are passed.
