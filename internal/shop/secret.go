@@ -83,6 +83,18 @@ func (s *Service) RotateCode(ctx context.Context, workspaceID, id string) (code 
 	return code, err
 }
 
+// NewHookCode makes a code that works in a hook address and nowhere else, for
+// subscriptions that imreport makes itself: the access code is not known any
+// more.
+func (s *Service) NewHookCode(ctx context.Context, id string) (code string, err error) {
+	code = newCode()
+	_, err = s.d.Exec(ctx, `INSERT INTO shop_code (hash, shop_id, created_us, until_us) VALUES ($1, $2, $3, -1)`, s.hash(code), id, db.US(s.now()))
+	if err != nil {
+		return "", fmt.Errorf("hook code of shop %s: %w", id, err)
+	}
+	return code, nil
+}
+
 // ByCode is the shop of an access code. Errors: shop.shop_code_missing (401)
 // for an empty one, shop.shop_code_unknown (403) for one that never was or was
 // replaced.
@@ -138,7 +150,7 @@ func (s *Service) Fresh(ctx context.Context, code string) (k Hook, err error) {
 	}
 	h, now := s.hash(code), s.now()
 	var id string
-	err = s.d.QueryRow(ctx, `SELECT shop_id FROM shop_code WHERE hash = $1 AND (until_us = 0 OR until_us > $2)`, h, db.US(now)).Scan(&id)
+	err = s.d.QueryRow(ctx, `SELECT shop_id FROM shop_code WHERE hash = $1 AND (until_us <= 0 OR until_us > $2)`, h, db.US(now)).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, errs.E(errs.NotFound, "shop.shop_code_unknown", nil)
 	}

@@ -78,6 +78,7 @@ type Shop struct {
 	UninstalledAt     time.Time // zero while the app is installed
 	LastHookAt        time.Time // zero: no webhook yet
 	ReconciledAt      time.Time // orders changed up to then are known; zero: never asked
+	ReconcileProblem  string    // why the last try failed: "shop.reconcile.X" is its sentence; empty: it did not
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 }
@@ -152,8 +153,9 @@ func (s *Service) Create(ctx context.Context, workspaceID string, in Input) (sh 
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO shop (id, workspace_id, name, domain, zone, lang, secrets, secret_count, admin_token,
 				review_delay_us, cooldown_us, quiet_from, quiet_to, max_order_age_us, mail_rate, mail_retry_us, mail_from,
-				connected_us, uninstalled_us, reconciled_us, reconcile_due_us, last_hook_us, created_us, updated_us)
-			VALUES ($1, $2, '', '', '', '', '', 0, '', 0, 0, 0, 0, 0, 0, 0, '', $3, 0, 0, 0, 0, $3, $3)`, sh.ID, workspaceID, db.US(now))
+				connected_us, installed_us, uninstalled_us, reconciled_us, reconcile_due_us, reconcile_problem, subscribed_us,
+				last_hook_us, created_us, updated_us)
+			VALUES ($1, $2, '', '', '', '', '', 0, '', 0, 0, 0, 0, 0, 0, 0, '', $3, $3, 0, 0, 0, '', 0, 0, $3, $3)`, sh.ID, workspaceID, db.US(now))
 		if err != nil {
 			return fmt.Errorf("insert shop: %w", err)
 		}
@@ -221,8 +223,9 @@ func (s *Service) write(ctx context.Context, tx *db.Tx, sh *Shop, in Input, secr
 		if t := *in.AdminToken; t != "" {
 			sealed = s.box.Seal(t, adminSubject(sh.ID))
 		}
+		sh.ReconcileProblem = ""
 		sh.HasAdminToken = sealed != ""
-		_, err = tx.Exec(ctx, `UPDATE shop SET admin_token = $2, reconcile_due_us = 0 WHERE id = $1`, sh.ID, sealed)
+		_, err = tx.Exec(ctx, `UPDATE shop SET admin_token = $2, reconcile_due_us = 0, subscribed_us = 0, reconcile_problem = '' WHERE id = $1`, sh.ID, sealed)
 	}
 	if err != nil {
 		return fmt.Errorf("write shop %s: %w", sh.ID, err)
@@ -260,14 +263,14 @@ func (s *Service) List(ctx context.Context, workspaceID, cursor string, limit in
 
 const columns = `id, workspace_id, name, domain, zone, lang, secret_count, admin_token <> '', review_delay_us, cooldown_us,
 	quiet_from, quiet_to, max_order_age_us, mail_rate, mail_retry_us, mail_from, connected_us, uninstalled_us, last_hook_us,
-	reconciled_us, created_us, updated_us`
+	reconciled_us, reconcile_problem, created_us, updated_us`
 
 func scan(r db.Scanner) (sh Shop, err error) {
 	var lang string
 	var delay, cooldown, age, retry, connected, gone, hook, reconciled, created, updated int64
 	var from, to int
 	err = r.Scan(&sh.ID, &sh.WorkspaceID, &sh.Name, &sh.Domain, &sh.Zone, &lang, &sh.WebhookSecrets, &sh.HasAdminToken, &delay, &cooldown,
-		&from, &to, &age, &sh.MailRatePerSecond, &retry, &sh.MailFrom, &connected, &gone, &hook, &reconciled, &created, &updated)
+		&from, &to, &age, &sh.MailRatePerSecond, &retry, &sh.MailFrom, &connected, &gone, &hook, &reconciled, &sh.ReconcileProblem, &created, &updated)
 	sh.Lang = i18n.Lang(lang)
 	sh.ReviewDelay, sh.Cooldown = time.Duration(delay)*time.Microsecond, time.Duration(cooldown)*time.Microsecond
 	sh.MaxOrderAge, sh.MailRetryAfter = time.Duration(age)*time.Microsecond, time.Duration(retry)*time.Microsecond
@@ -291,9 +294,11 @@ func get(ctx context.Context, q db.Queryer, where string, args ...any) (Shop, er
 }
 
 // Uninstalled notes that the shop has removed the app: nothing is sent for it
-// any more. Installed ends that.
+// any more, and its token is dead. A late word from before the app was
+// installed again changes nothing.
 func (s *Service) Uninstalled(ctx context.Context, tx *db.Tx, id string, at time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE shop SET uninstalled_us = $2, admin_token = '', updated_us = $2 WHERE id = $1 AND uninstalled_us = 0`, id, db.US(at))
+	_, err := tx.Exec(ctx, `UPDATE shop SET uninstalled_us = $2, admin_token = '', updated_us = $3
+		WHERE id = $1 AND uninstalled_us = 0 AND installed_us <= $2`, id, db.US(at), db.US(s.now()))
 	if err != nil {
 		return fmt.Errorf("uninstall shop %s: %w", id, err)
 	}
@@ -303,11 +308,19 @@ func (s *Service) Uninstalled(ctx context.Context, tx *db.Tx, id string, at time
 
 // Installed notes that the shop has the app again.
 func (s *Service) Installed(ctx context.Context, workspaceID, id string) error {
-	n, err := s.d.Exec(ctx, `UPDATE shop SET uninstalled_us = 0, updated_us = $3 WHERE workspace_id = $1 AND id = $2`, workspaceID, id, db.US(s.now()))
+	n, err := s.d.Exec(ctx, `UPDATE shop SET uninstalled_us = 0, installed_us = $3, updated_us = $3 WHERE workspace_id = $1 AND id = $2`,
+		workspaceID, id, db.US(s.now()))
 	if err == nil && n == 0 {
 		return errs.E(errs.NotFound, "shop.not_found", nil)
 	}
 	s.forget()
+	return err
+}
+
+// Heard notes that a webhook of the shop came. Call it at most once a minute
+// or so.
+func (s *Service) Heard(ctx context.Context, tx *db.Tx, id string, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE shop SET last_hook_us = $2 WHERE id = $1 AND last_hook_us < $2`, id, db.US(at))
 	return err
 }
 

@@ -24,14 +24,17 @@ CREATE TABLE shop (
 	uninstalled_us   BIGINT NOT NULL, -- 0: installed
 	reconciled_us    BIGINT NOT NULL, -- orders changed up to then are known; 0: never asked
 	reconcile_due_us BIGINT NOT NULL, -- when a process may ask next
+	reconcile_problem TEXT NOT NULL, -- why the last try failed; empty: it did not
+	subscribed_us    BIGINT NOT NULL, -- when the subscriptions were looked at last
 	last_hook_us     BIGINT NOT NULL, -- last webhook taken; 0: none yet
 	created_us       BIGINT NOT NULL,
 	updated_us       BIGINT NOT NULL
 );
 CREATE INDEX shop_of_workspace ON shop (workspace_id, id);
 
--- Access codes, hashed. until_us 0: the current one; else an old one, whose
--- hook address still lives until then.
+-- Access codes, hashed. until_us 0: the current one; above: an old one, whose
+-- hook address still lives until then; -1: one that only works in the address
+-- of subscriptions that imreport made itself.
 CREATE TABLE shop_code (
 	hash       TEXT PRIMARY KEY,
 	shop_id    TEXT NOT NULL REFERENCES shop (id),

@@ -1,0 +1,184 @@
+package shopify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"imreport/internal/db"
+)
+
+// receipt is one webhook on its way into the inbox.
+type receipt struct {
+	id        string
+	shopID    string
+	topic     string
+	dedupe    string
+	eventID   string
+	webhookID string
+	triggered string
+	body      []byte
+	at        time.Time
+	problem   string // kept aside
+	applied   bool   // nothing to apply
+	news      News
+	done      chan error
+	fresh     bool // it was not in the inbox before
+}
+
+// newReceipt makes the receipt of a delivery. Topics whose every delivery
+// counts are never taken for repeats.
+func newReceipt(shopID string, d Delivery, at time.Time) *receipt {
+	r := &receipt{id: db.NewID(), shopID: shopID, topic: clean(d.Topic, 100), eventID: clean(d.EventID, 100), webhookID: clean(d.WebhookID, 100),
+		triggered: clean(d.Triggered, 100), body: d.Body, at: at, done: make(chan error, 1)}
+	r.dedupe = r.id
+	if strings.HasPrefix(r.topic, "orders/") || strings.HasPrefix(r.topic, "refunds/") || strings.HasPrefix(r.topic, "fulfillment") {
+		h := sha256.New()
+		h.Write([]byte(r.topic + "\x00" + r.triggered + "\x00"))
+		h.Write(d.Body)
+		r.dedupe = base64.RawStdEncoding.EncodeToString(h.Sum(nil))
+	}
+	return r
+}
+
+// pack is the body as text that both databases can hold.
+func pack(body []byte) (s string, packed bool) {
+	if s := string(body); utf8.ValidString(s) && !strings.Contains(s, "\x00") {
+		return s, false
+	}
+	return base64.StdEncoding.EncodeToString(body), true
+}
+
+func unpack(s string, packed bool) ([]byte, error) {
+	if !packed {
+		return []byte(s), nil
+	}
+	return base64.StdEncoding.DecodeString(s)
+}
+
+// Bounds of one synced commit.
+const (
+	commitMost  = 128     // webhooks
+	commitBytes = 4 << 20 // of bodies, beyond the first
+)
+
+// committer writes receipts into the inbox: while one commit is being synced,
+// the webhooks that come meanwhile gather for the next, so that many share one
+// sync. Whoever finds nobody at work starts the work; nothing runs while no
+// webhook comes.
+type committer struct {
+	d     *db.DB
+	taken func([]*receipt) // told of the fresh ones, after the commit
+
+	mu    sync.Mutex
+	queue []*receipt
+	busy  bool
+	wg    sync.WaitGroup
+}
+
+// add returns once r is committed and synced, or ctx ends.
+func (c *committer) add(ctx context.Context, r *receipt) error {
+	c.mu.Lock()
+	c.queue = append(c.queue, r)
+	if !c.busy {
+		c.busy = true
+		c.wg.Go(c.work)
+	}
+	c.mu.Unlock()
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err() // it may be committed yet: the caller's retry does no harm
+	}
+}
+
+func (c *committer) next() []*receipt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, size := 0, 0
+	for n < len(c.queue) && n < commitMost && (n == 0 || size+len(c.queue[n].body) <= commitBytes) {
+		size += len(c.queue[n].body)
+		n++
+	}
+	if n == 0 {
+		c.busy, c.queue = false, nil
+		return nil
+	}
+	part := c.queue[:n:n]
+	c.queue = c.queue[n:]
+	return part
+}
+
+func (c *committer) work() {
+	for part := c.next(); part != nil; part = c.next() {
+		err := c.commit(part)
+		if err == nil && c.taken != nil {
+			c.taken(part)
+		}
+		for _, r := range part {
+			r.done <- err
+		}
+	}
+}
+
+// commitWithin bounds one commit: a webhook wants its answer within 5 s.
+const commitWithin = 4 * time.Second
+
+func (c *committer) commit(part []*receipt) error {
+	ctx, stop := context.WithTimeout(context.Background(), commitWithin)
+	defer stop()
+	return c.d.InSyncedTx(ctx, func(tx *db.Tx) error {
+		byID := make(map[string]*receipt, len(part))
+		var text strings.Builder
+		text.WriteString(`INSERT INTO inbox (id, shop_id, topic, dedupe, event_id, webhook_id, triggered, body, packed,
+			received_us, due_us, attempts, applied_us, problem) VALUES `)
+		args := make([]any, 0, 13*len(part))
+		seen := map[string]bool{}
+		for _, r := range part {
+			r.fresh = false
+			if key := r.shopID + r.dedupe; seen[key] {
+				continue
+			} else {
+				seen[key] = true
+			}
+			if len(byID) > 0 {
+				text.WriteByte(',')
+			}
+			byID[r.id] = r
+			text.WriteByte('(')
+			for i := range 13 {
+				if i == 11 {
+					text.WriteString("0,") // attempts
+				}
+				text.WriteString("$" + strconv.Itoa(len(args)+1+i))
+				if i < 12 {
+					text.WriteByte(',')
+				}
+			}
+			text.WriteByte(')')
+			body, packed := pack(r.body)
+			applied := int64(0)
+			if r.applied {
+				applied = db.US(r.at)
+			}
+			args = append(args, r.id, r.shopID, r.topic, r.dedupe, r.eventID, r.webhookID, r.triggered, body, packed,
+				db.US(r.at), db.US(r.at.Add(sweepAfter)), applied, r.problem)
+		}
+		text.WriteString(` ON CONFLICT (shop_id, dedupe) DO NOTHING RETURNING id`)
+		ids, err := db.All(ctx, tx, db.Value[string], text.String(), args...)
+		if err != nil {
+			return fmt.Errorf("inbox: %w", err)
+		}
+		for _, id := range ids {
+			byID[id].fresh = true
+		}
+		return nil
+	})
+}
