@@ -229,7 +229,7 @@ func (s *Service) failed(ctx context.Context, r *receipt, err error) {
 		return
 	}
 	s.log.WarnContext(ctx, "webhook not applied", "inbox", r.id, "topic", r.topic, "error", err)
-	_, err = s.d.Exec(ctx, `UPDATE inbox SET attempts = attempts + 1, due_us = $2 + 1000000 * (CASE WHEN attempts < 8 THEN (attempts + 1) * (attempts + 1) * 10 ELSE 900 END)
+	_, err = s.d.Exec(ctx, `UPDATE inbox SET attempts = attempts + 1, due_us = CAST($2 AS BIGINT) + 1000000 * (CASE WHEN attempts < 8 THEN (attempts + 1) * (attempts + 1) * 10 ELSE 900 END)
 		WHERE id = $1`, r.id, db.US(s.o.Now()))
 	if err != nil {
 		s.log.WarnContext(ctx, "webhook not applied", "inbox", r.id, "error", err)
