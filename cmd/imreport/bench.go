@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 
 	"imreport/bench/queue"
+	"imreport/bench/xlsx"
 )
 
 type benchCmd struct {
 	Queue benchQueueCmd `cmd:"" help:"The lane machine: admissions, endings, pickup."`
+	XLSX  benchXLSXCmd  `cmd:"" name:"xlsx" help:"The spreadsheet writer beside others."`
 }
 
 // figures is the flag that every benchmark has.
@@ -45,6 +47,20 @@ type benchQueueCmd struct {
 // Run measures the lane machine.
 func (c *benchQueueCmd) Run(ctx context.Context, o *out) error {
 	res, err := queue.Run(ctx, queue.Options{Lanes: c.Lanes, PostgresURL: c.Postgres}, o.stdout)
+	if err != nil {
+		return err
+	}
+	return c.save(res)
+}
+
+type benchXLSXCmd struct {
+	figures
+	Rows int `default:"1000000" help:"Rows of 12 columns."`
+}
+
+// Run measures the spreadsheet writer.
+func (c *benchXLSXCmd) Run(ctx context.Context, o *out) error {
+	res, err := xlsx.Run(ctx, xlsx.Options{Rows: c.Rows}, o.stdout)
 	if err != nil {
 		return err
 	}
