@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"imreport/internal/quota"
 )
@@ -33,7 +34,18 @@ func (p problem) said() string {
 			parts = append(parts, v)
 		}
 	}
-	return clip(strings.Join(parts, ": "), 300)
+	return clip(printable(strings.Join(parts, ": ")), 300)
+}
+
+// printable is s as it may be logged, stored and shown: UTF-8 without control
+// characters, which a foreign server may well send.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // shape is what a body is.
@@ -61,7 +73,7 @@ func shapeOf(body []byte) shape {
 
 // transactionOf is the id under which Naver knows a request; "" when its
 // gateway answered.
-func transactionOf(h http.Header) string { return clip(h.Get("X-Transaction-ID"), 64) }
+func transactionOf(h http.Header) string { return clip(printable(h.Get("X-Transaction-ID")), 64) }
 
 var perSecond = regexp.MustCompile(`(?i)over\s+\d+\s*rps`)
 
@@ -103,12 +115,12 @@ func classify(op string, status int, h http.Header, body []byte) *fault {
 	}
 	f.code, f.title = int64(p.Code), p.said()
 	if s == htmlBody || s == other {
-		f.title = clip(strings.Join(strings.Fields(tags.ReplaceAllString(string(body[:min(len(body), 1000)]), " ")), " "), 200)
+		f.title = clip(strings.Join(strings.Fields(printable(tags.ReplaceAllString(string(body[:min(len(body), 1000)]), " "))), " "), 200)
 	}
 	f.class = classOf(op, status, s, p)
 	switch f.class {
 	case headerMissing:
-		f.args = []any{string(p.Header), f.transaction}
+		f.args = []any{clip(printable(string(p.Header)), 64), f.transaction}
 	}
 	return f
 }

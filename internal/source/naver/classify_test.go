@@ -1,6 +1,7 @@
 package naver
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -203,8 +204,8 @@ func FuzzClassify(f *testing.F) {
 		if len(c.title) > 320 {
 			t.Errorf("title of %d bytes", len(c.title))
 		}
-		if utf8.ValidString(body) && !utf8.ValidString(c.Error()+c.sentence().Error()) {
-			t.Errorf("unprintable: %q", c.Error())
+		if said := fmt.Sprint(c.arguments()...); !utf8.ValidString(said) || strings.ContainsRune(said, 0) {
+			t.Errorf("unprintable: %q", said)
 		}
 	})
 }

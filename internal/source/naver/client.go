@@ -161,7 +161,7 @@ func one(ctx context.Context, cl *client, w who, c call, v any) error {
 
 func (r *reply) unreadable(c call, w who, err error) error {
 	f := &fault{class: unreadable, op: c.op, customer: w.customer, status: r.status, transaction: r.transaction, cause: err}
-	f.title = clip(strings.Join(strings.Fields(string(r.body[:min(len(r.body), 200)])), " "), 120)
+	f.title = clip(strings.Join(strings.Fields(printable(string(r.body[:min(len(r.body), 200)]))), " "), 120)
 	return f
 }
 

@@ -186,7 +186,9 @@ func (m masterItem) read(l *layout, split [][]byte) (e entry, ok bool) {
 	}
 	e.name = string(bytes.TrimSpace(split[m.title]))
 	if m.owned {
-		e.name = contentName(e.name)
+		if e.name = contentName(e.name); e.name == "" {
+			e.name = string(split[m.id]) // gender, age and the like: the code says it all
+		}
 	}
 	if m.parent >= 0 {
 		e.parent = string(split[m.parent])
@@ -233,8 +235,8 @@ func itemsFor(reports []string) (daily, lazy []string) {
 	return daily, lazy
 }
 
-// contentName makes a name of a criterion's content: the texts in it when it is
-// JSON, else as it stands.
+// contentName makes a name of a criterion's content: what stands in it when it
+// is JSON, which may be nothing, else the content itself.
 func contentName(s string) string {
 	var v any
 	if json.Unmarshal([]byte(s), &v) != nil {
@@ -265,9 +267,6 @@ func contentName(s string) string {
 		}
 	}
 	walk(v, 0)
-	if len(parts) == 0 {
-		return s
-	}
 	return clip(strings.Join(parts, " "), 200)
 }
 

@@ -36,13 +36,15 @@ type store struct{ d *db.DB }
 // ended.
 func (s store) claim(ctx context.Context, p piece, runID, owner string, now, until time.Time) (f fetch, mine bool, err error) {
 	var asked int64
-	err = s.d.QueryRow(ctx, `INSERT INTO naver_fetch (customer_id, report, day, job_id, jobs, asked_us, run_id, owner, until_us)
+	err = s.d.InTx(ctx, func(tx *db.Tx) error {
+		return tx.QueryRow(ctx, `INSERT INTO naver_fetch (customer_id, report, day, job_id, jobs, asked_us, run_id, owner, until_us)
 		VALUES ($1, $2, $3, 0, 0, 0, $4, $5, $6)
 		ON CONFLICT (customer_id, report, day) DO UPDATE
 			SET run_id = excluded.run_id, owner = excluded.owner, until_us = excluded.until_us
 			WHERE naver_fetch.until_us < $7 OR naver_fetch.owner = excluded.owner OR naver_fetch.run_id = excluded.run_id AND excluded.run_id <> ''
 		RETURNING job_id, jobs, asked_us`,
-		p.customer, p.report, int64(p.day), runID, owner, db.US(until), db.US(now)).Scan(&f.job, &f.jobs, &asked)
+			p.customer, p.report, int64(p.day), runID, owner, db.US(until), db.US(now)).Scan(&f.job, &f.jobs, &asked)
+	})
 	f.asked = db.Time(asked)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, false, nil
