@@ -12,6 +12,7 @@ import (
 )
 
 type benchCmd struct {
+	Bulk  benchBulkCmd  `cmd:"" help:"The morning's bulk: the gate beside other clients, against limits that nobody tells."`
 	Queue benchQueueCmd `cmd:"" help:"The lane machine: admissions, endings, pickup."`
 	XLSX  benchXLSXCmd  `cmd:"" name:"xlsx" help:"The spreadsheet writer beside others."`
 }

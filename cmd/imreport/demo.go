@@ -30,6 +30,10 @@ Ctrl-C and a second start: everything goes on where it stood.
 Delete the folder to begin anew.`
 }
 
+// buildMax is how long the simulated Naver takes for a report at most; the
+// real one takes up to 20 s, which is long to watch.
+const buildMax = 6 * time.Second
+
 // lateFor is how long Naver is late with --late-morning.
 const lateFor = 2 * time.Minute
 
@@ -43,7 +47,7 @@ func (c *demoCmd) Run(ctx context.Context, o *out) error {
 	defer stop()
 	vendors := make(chan error, 1)
 	url := make(chan string, 1)
-	s := naver.New(naver.Options{Seed: c.Seed, Profile: c.Profile, PublishedFromStart: true})
+	s := naver.New(naver.Options{Seed: c.Seed, Profile: c.Profile, PublishedFromStart: true, BuildMax: buildMax})
 	if c.LateMorning {
 		s.SetPublished(false)
 		late := time.AfterFunc(lateFor, func() { s.SetPublished(true) })

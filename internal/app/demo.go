@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -149,9 +150,10 @@ func (d *Demo) samples(ctx context.Context) error {
 	if err != nil || len(there) > 0 {
 		return err
 	}
-	if accounts, err = d.keys.Accounts(ctx, who.WorkspaceID, keyID, "", len(sampleData)); err != nil {
+	if accounts, err = d.keys.Accounts(ctx, who.WorkspaceID, keyID, "", 500); err != nil {
 		return err
 	}
+	slices.Reverse(accounts) // in the order in which they were found
 	for _, s := range sampleData {
 		if s.account >= len(accounts) {
 			continue

@@ -197,7 +197,7 @@ func (j *Jobs) client() (err error) {
 		return nil
 	}
 	cfg := &river.Config{
-		Logger:  j.o.Log,
+		Logger:  slog.New(warnings{j.o.Log.Handler()}),
 		Workers: j.workers,
 		Queues:  map[string]river.QueueConfig{},
 		// Settings by measurement, docs/adr/0004: River's own defaults cap a
@@ -235,3 +235,14 @@ func (f *failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, v any
 	f.o.Log.ErrorContext(ctx, "job panicked", "kind", job.Kind, "attempt", job.Attempt, "panic", v, "trace", trace)
 	return nil
 }
+
+// warnings keeps River's own log to what somebody should see.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
