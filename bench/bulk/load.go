@@ -10,7 +10,6 @@ type call struct {
 	done   func(now float64)
 	again  any // what the client keeps with it
 	tries  int
-	queued float64
 }
 
 // job is the work of one raw data, or of a person at a page.
@@ -28,12 +27,9 @@ type job struct {
 	ready       []*call
 	busyNormal  int
 	busyReport  int
-	half        int // calls done at half time
 	doneCalls   int
 	times       []float64 // when calls were done; for half time
 	client      any       // what the client keeps with it
-	firstRange  *[2]float64
-	rangeAt     float64
 }
 
 // load is what there is to do in a world.

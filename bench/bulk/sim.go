@@ -36,7 +36,8 @@ type sim struct {
 	makespan    float64
 	interactive []float64 // how long each took
 	overLimit   bool
-	trace       func(now float64, refused bool)
+	trace       func(now float64, refused bool) // hears of each arrival at the server; may be nil
+	each        func(now float64)               // once a second; may be nil
 }
 
 func lognormal(rnd *rand.Rand, mean, sigma float64) float64 {
@@ -57,6 +58,9 @@ func (s *sim) run() {
 	})
 	if s.load.every > 0 {
 		s.person(5)
+	}
+	if s.each != nil {
+		s.second(1)
 	}
 	for s.bulkLeft > 0 && s.clock.step() {
 		if s.clock.now > s.limit || s.sends > maxSends {
@@ -82,10 +86,16 @@ func (s *sim) person(t float64) {
 	})
 }
 
+func (s *sim) second(t float64) {
+	s.clock.at(t, func(now float64) {
+		s.each(now)
+		s.second(t + 1)
+	})
+}
+
 // feed submits what the job's goroutines want to send.
 func (s *sim) feed(now float64, j *job) {
 	for c := j.take(s); c != nil; c = j.take(s) {
-		c.queued = now
 		s.client.submit(now, c)
 	}
 }

@@ -3,6 +3,7 @@ package bulk
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"imreport/internal/quota"
 )
@@ -25,7 +26,6 @@ type setup struct {
 	lic  []*limit // per licence; may be empty
 	cust []*limit
 	rep  []*limit
-	wins bool
 	half *rand.Rand
 }
 
@@ -76,7 +76,7 @@ func (w *setup) ideal() float64 {
 			perLic[j.licence] += float64(j.total)
 		}
 		next := 0.
-		next = max(next, cover(all, w.root, sumOf(w.lic)))
+		next = max(next, cover(all, w.root, w.lic))
 		for i, l := range w.lic {
 			next = max(next, cover(perLic[i]+people/float64(len(w.lic)), w.root, []*limit{l}))
 		}
@@ -95,8 +95,6 @@ func (w *setup) ideal() float64 {
 	}
 	return t
 }
-
-func sumOf(ls []*limit) []*limit { return ls }
 
 // cover is when min(each of one, sum of any) allows n calls.
 func cover(n float64, one, any []*limit) float64 {
@@ -267,6 +265,9 @@ func worlds() []world {
 		single("windows", "25/s as fixed windows of 200 ms", fixed25, func(_ *rand.Rand, l *limit) {
 			l.window, l.burst = 0.2, 0
 		}),
+		single("sliding", "25/s as sliding windows of 250 ms", fixed25, func(_ *rand.Rand, l *limit) {
+			l.window, l.slides, l.burst = 0.25, true, 0
+		}),
 		single("third party", "25/s less 0-50 % that others take", fixed25, func(rnd *rand.Rand, l *limit) {
 			l.with(&course{steps: []step{{0, uniform(rnd, 0, 12.5)}}, draw: func(at, _ float64) (float64, float64) {
 				return at + uniform(rnd, 10, 40), uniform(rnd, 0, 12.5)
@@ -292,6 +293,14 @@ func worlds() []world {
 		scoped("H2", "B, at 50 s A", 100, 25, 25, 0, 1, func(_ *rand.Rand, _ variant, w *setup) {
 			switches(w.root[0], 50, true)
 			switches(w.lic[0], 50, false)
+		}),
+		scoped("S", "C as sliding windows of 250 and 300 ms", 100, 0, 25, 10, 1, func(_ *rand.Rand, _ variant, w *setup) {
+			for _, l := range slices.Concat(w.root, w.cust) {
+				l.window, l.slides, l.burst = 0.25, true, 0
+			}
+			for _, l := range w.rep {
+				l.window, l.slides, l.burst = 0.3, true, 0
+			}
 		}),
 		scoped("K", "customer 25 alone", 0, 0, 25, 0, 1, nil),
 		scoped("M", "customer 6, licence 100", 0, 100, 6, 0, 1, nil),

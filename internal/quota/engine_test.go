@@ -253,7 +253,7 @@ func TestFairInAnyWindow(t *testing.T) {
 			for range rapid.IntRange(1, 12).Draw(r, "flows") {
 				f := p.e.Open(FlowOptions{Class: Bulk, Tenant: fmt.Sprint(i)})
 				flows[i] = append(flows[i], f)
-				p.enqueue(f, 3000, Scope{IP, "naver"}, Scope{Licence, "l"})
+				p.enqueue(f, 500, Scope{IP, "naver"}, Scope{Licence, "l"})
 			}
 		}
 		for _, f := range p.e.flows { // nothing is critical when all is far away
@@ -264,11 +264,11 @@ func TestFairInAnyWindow(t *testing.T) {
 			_, _ = fmt.Sscan(tk.line.flow.Tenant, &i)
 			sent[i][tk.line.flow.id]++
 		}
-		p.until(10)
+		p.until(5)
 		for i := range sent {
 			clear(sent[i])
 		}
-		p.until(10 + rapid.Float64Range(1, 30).Draw(r, "window"))
+		p.until(5 + rapid.Float64Range(1, 10).Draw(r, "window"))
 		sum := func(i int) (n int) {
 			for _, c := range sent[i] {
 				n += c

@@ -56,10 +56,10 @@ type line struct {
 func (l *line) need() float64 {
 	f := l.flow
 	var need float64
-	if s := l.narrow[0]; s != nil && s.policy.Kind == Learned {
+	if s := l.narrow[0]; s != nil && s.policy.Kind <= Fixed {
 		need = float64(f.Left) / s.pacer.rate
 	}
-	if s := l.narrow[1]; s != nil && s.policy.Kind == Learned && f.ReportLeft > 0 {
+	if s := l.narrow[1]; s != nil && s.policy.Kind <= Fixed && f.ReportLeft > 0 {
 		need = max(need, float64(f.ReportLeft)/s.pacer.rate)
 	}
 	if f.ReportLeft > 0 {
