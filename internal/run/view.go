@@ -33,6 +33,7 @@ type LogRow struct {
 
 // Status is where a raw data stands: its newest log row, and its file.
 type Status struct {
+	Seq         int64 // of its newest log row
 	State       State
 	Code        Code
 	Args        []any
@@ -179,7 +180,7 @@ func (s *Service) withStatus(ctx context.Context, all []report.RawData) ([]Item,
 		var id, args, file string
 		var at, filled int64
 		var st Status
-		err := row.Scan(&id, &st.State, &st.Code, &args, &st.RunID, &at, &file, &st.DataThrough, &filled)
+		err := row.Scan(&id, &st.Seq, &st.State, &st.Code, &args, &st.RunID, &at, &file, &st.DataThrough, &filled)
 		if err != nil {
 			return struct{}{}, err
 		}
@@ -192,7 +193,7 @@ func (s *Service) withStatus(ctx context.Context, all []report.RawData) ([]Item,
 		}
 		items[index[id]].Status = st
 		return struct{}{}, err
-	}, `SELECT raw_data_id, state, reason, reason_args, run_id, at_us, file, data_through, filled_us
+	}, `SELECT raw_data_id, seq, state, reason, reason_args, run_id, at_us, file, data_through, filled_us
 		FROM raw_data_state WHERE raw_data_id IN (`+in+`)`, ids...)
 	if err != nil {
 		return nil, fmt.Errorf("states of raw data: %w", err)
