@@ -300,7 +300,7 @@ func (b *bucket) pass(m *limiter, to time.Time) {
 		if t.After(to) {
 			return
 		}
-		if b.room(m, t) {
+		if b.room(m, t) || m.l.CountRejected {
 			b.take(m, t)
 		}
 	}
