@@ -276,6 +276,9 @@ func (s *Service) retry(ctx context.Context, tx *db.Tx, a attempt, out Outcome, 
 // shop stops.
 func (s *Service) denied(ctx context.Context, tx *db.Tx, m Message, out Outcome, at time.Time) error {
 	n := note{state: Failed, reason: RefusedByMail, args: []string{strconv.Itoa(out.Code), clean(out.Reply)}, detail: text(out), at: at}
+	if out.Phase == "write" {
+		n.reason, n.args = BadTemplate, nil
+	}
 	bounce := ""
 	if out.Address {
 		bounce = bounceHard
