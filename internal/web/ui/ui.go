@@ -15,6 +15,7 @@ import (
 	"imreport/internal/i18n"
 	"imreport/internal/incident"
 	"imreport/internal/web"
+	"imreport/internal/web/api"
 	"imreport/internal/web/page"
 	"imreport/internal/workspace"
 )
@@ -22,8 +23,9 @@ import (
 //go:embed *.html
 var files embed.FS
 
-// Deps are what the pages show and change.
+// Deps are what the pages show and change: what the API stands on, and people.
 type Deps struct {
+	api.Deps
 	People    *workspace.Service
 	Incidents *incident.Service
 }
@@ -42,17 +44,18 @@ func Mount(site *web.Site, d Deps) {
 	page.Mount(site)
 	site.SetErrorPage(u.errorPage)
 	u.mountSign()
+	u.mountRawData()
 }
 
 // member is the access of pages for everybody who has signed in.
 var member = web.Access{}
 
 // may is the access of pages that an action opens.
-func may(a workspace.Action) web.Access { return web.Access{Role: a.Least()} }
+func may(a workspace.Action) web.Access { return web.Access{Needs: a} }
 
 // does is may for a form that changes something; name is its audit action.
 func does(a workspace.Action, name string) web.Access {
-	return web.Access{Role: a.Least(), Action: name}
+	return web.Access{Needs: a, Action: name}
 }
 
 // frame is what stands around the pages of somebody who has signed in.
