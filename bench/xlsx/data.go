@@ -3,6 +3,7 @@ package xlsx
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"imreport/internal/table"
 )
@@ -42,16 +43,38 @@ func (r *random) next(n uint64) int64 {
 type rows struct {
 	n, i  int
 	rnd   random
-	words [4][]string
+	words [4]*words
 	row   table.Row
+}
+
+// words are texts in one piece of memory, so that they take little of it.
+type words struct {
+	all  strings.Builder
+	ends []int32
+}
+
+func makeWords(format string, n int) *words {
+	w := &words{ends: make([]int32, 0, n)}
+	w.all.Grow(n * (len(format) + 4))
+	for i := range n {
+		fmt.Fprintf(&w.all, format, i)
+		w.ends = append(w.ends, int32(w.all.Len()))
+	}
+	return w
+}
+
+func (w *words) at(i int64) string {
+	from := int32(0)
+	if i > 0 {
+		from = w.ends[i-1]
+	}
+	return w.all.String()[from:w.ends[i]]
 }
 
 func newRows(n int) *rows {
 	r := &rows{n: n, rnd: 1, row: make(table.Row, len(schema))}
 	for i, t := range texts {
-		for j := range t.n {
-			r.words[i] = append(r.words[i], fmt.Sprintf(t.format, j))
-		}
+		r.words[i] = makeWords(t.format, t.n)
 	}
 	return r
 }
@@ -62,7 +85,7 @@ func (r *rows) Next() (table.Row, error) {
 	}
 	r.row[0] = table.D(table.Day(firstDay + r.i*365/r.n))
 	for i, w := range r.words {
-		r.row[1+i] = table.S(w[r.rnd.next(uint64(len(w)))])
+		r.row[1+i] = table.S(w.at(r.rnd.next(uint64(len(w.ends)))))
 	}
 	impressions := r.rnd.next(20_000)
 	clicks := r.rnd.next(1_000)

@@ -41,9 +41,11 @@ type Writer struct {
 	Version string  `json:"version,omitempty"`
 	CPU     float64 `json:"cpu_s"` // user and system
 	Wall    float64 `json:"wall_s"`
-	// Peak is the most memory that was resident at a time, that of the program
-	// itself included; 0 where the system does not tell.
+	// Peak is the most memory that was resident at a time, 0 where the system
+	// does not tell. Start is what the program had before it began: imreport
+	// brings a server with it, which the others do not.
 	Peak    float64 `json:"peak_rss_mb"`
+	Start   float64 `json:"start_rss_mb"`
 	Size    float64 `json:"file_mb"`
 	CPUOurs float64 `json:"cpu_of_ours"` // times the CPU of imreport
 	Missing string  `json:"missing,omitempty"`
@@ -73,6 +75,7 @@ var childArgs = os.Args[1:]
 type said struct {
 	Version string `json:"version"`
 	PeakKB  int64  `json:"peak_kb"`
+	StartKB int64  `json:"start_kb"`
 }
 
 // missingError says why a writer cannot take part.
@@ -94,8 +97,8 @@ func Run(ctx context.Context, o Options, out io.Writer) (res Result, err error) 
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	res = Result{Rows: o.Rows, Columns: len(schema), Go: runtime.Version(), CPUs: runtime.NumCPU()}
-	fmt.Fprintf(out, "%d rows of %d columns\n%-14s %-8s %8s %8s %10s %8s %12s\n", o.Rows, len(schema),
-		"writer", "version", "CPU s", "wall s", "peak MB", "file MB", "CPU of ours")
+	fmt.Fprintf(out, "%d rows of %d columns\n%-14s %-8s %8s %8s %9s %14s %8s %12s\n", o.Rows, len(schema),
+		"writer", "version", "CPU s", "wall s", "peak MB", "above start MB", "file MB", "CPU of ours")
 	for _, c := range contestants {
 		w, err := measure(ctx, c, dir, o.Rows)
 		if err != nil {
@@ -111,7 +114,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (res Result, err error) 
 			fmt.Fprintf(out, "%-14s not measured: %s\n", w.Name, w.Missing)
 			continue
 		}
-		fmt.Fprintf(out, "%-14s %-8s %8.2f %8.2f %10.1f %8.1f %12.1f\n", w.Name, w.Version, w.CPU, w.Wall, w.Peak, w.Size, w.CPUOurs)
+		fmt.Fprintf(out, "%-14s %-8s %8.2f %8.2f %9.1f %14.1f %8.1f %12.1f\n", w.Name, w.Version, w.CPU, w.Wall, w.Peak, w.Peak-w.Start, w.Size, w.CPUOurs)
 	}
 	return res, nil
 }
@@ -145,7 +148,7 @@ func measure(ctx context.Context, c contestant, dir string, rows int) (Writer, e
 		return w, err
 	}
 	w.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	w.Version, w.Peak, w.Size = s.Version, float64(s.PeakKB)/1024, float64(st.Size())/1e6
+	w.Version, w.Peak, w.Start, w.Size = s.Version, float64(s.PeakKB)/1024, float64(s.StartKB)/1024, float64(st.Size())/1e6
 	return w, nil
 }
 
@@ -177,7 +180,7 @@ func child(ctx context.Context, job string) {
 		if !ok {
 			return fmt.Errorf("no writer %q", parts[0])
 		}
-		s := said{}
+		s := said{StartKB: peakKB()}
 		if s.Version, err = write(ctx, rows, parts[2]); err != nil {
 			return err
 		}

@@ -16,7 +16,16 @@ def draw(n):
     return (state >> 33) % n
 
 
+def peak():
+    try:
+        with open("/proc/self/status", encoding="utf-8") as status:
+            return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+    except OSError:
+        return 0
+
+
 def main(rows, path):
+    start = peak()
     words = [[f % i for i in range(n)] for f, n in FORMATS]
     book = xlsxwriter.Workbook(path, {"constant_memory": True})
     sheet = book.add_worksheet()
@@ -38,13 +47,7 @@ def main(rows, path):
         number(r, 10, (100 + draw(1400)) / 100, two)
         number(r, 11, draw(50), whole)
     book.close()
-    peak = 0
-    try:
-        with open("/proc/self/status", encoding="utf-8") as status:
-            peak = int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
-    except OSError:
-        pass
-    print(json.dumps({"version": xlsxwriter.__version__, "peak_kb": peak}))
+    print(json.dumps({"version": xlsxwriter.__version__, "peak_kb": peak(), "start_kb": start}))
 
 
 main(int(sys.argv[1]), sys.argv[2])

@@ -471,3 +471,55 @@ func TestLayers(t *testing.T) {
 		t.Errorf("formula %q, %v", got, err)
 	}
 }
+
+// TestSharedTexts gives the table more texts than it takes.
+func TestSharedTexts(t *testing.T) {
+	sh := newShared()
+	text := func(i int) string { return strings.Repeat("글", i%50) + strconv.Itoa(i) }
+	ids := map[int]int32{}
+	for i := range maxShared + 1000 {
+		id, fresh, ok := sh.id(text(i))
+		if ok {
+			ids[i] = id
+		}
+		if !fresh || ok && (int(id) != len(ids)-1 || sh.text(id) != text(i)) {
+			t.Fatalf("text %d: number %d, fresh %v, ok %v", i, id, fresh, ok)
+		}
+	}
+	if !sh.crowded() || len(ids) > maxShared || len(ids) < maxShared/2 || sh.bytes > maxSharedBytes {
+		t.Errorf("%d texts of %d bytes", len(ids), sh.bytes)
+	}
+	for i, want := range ids {
+		if id, fresh, ok := sh.id(text(i)); id != want || fresh || !ok {
+			t.Fatalf("text %d again: number %d, want %d, fresh %v, ok %v", i, id, want, fresh, ok)
+		}
+	}
+	if _, _, ok := sh.id(strings.Repeat("a", maxSharedText+1)); ok {
+		t.Error("a long text is shared")
+	}
+}
+
+// TestTextsOfEveryColumn reads back more texts than can be shared, in a column
+// where all differ and in one where few do.
+func TestTextsOfEveryColumn(t *testing.T) {
+	s := table.Schema{{Name: "a", Kind: table.Text}, {Name: "b", Kind: table.ID}}
+	var rows []table.Row
+	for i := range 70_000 {
+		rows = append(rows, table.Row{table.S("검색어 " + strconv.Itoa(i)), table.S("cmp-" + strconv.Itoa(i/1000))})
+	}
+	b := made{}.bytes(t, tab("AD", s, rows...))
+	x, err := open(t, b).Rows("AD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = x.Close() }()
+	for i := -1; x.Next(); i++ {
+		got, err := x.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i >= 0 && (got[0] != rows[i][0].Str || got[1] != rows[i][1].Str) {
+			t.Fatalf("row %d: %q", i, got)
+		}
+	}
+}

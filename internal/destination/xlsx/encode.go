@@ -194,7 +194,7 @@ func (e *encoder) share(c *column, s string) (int32, bool) {
 			c.hasLast = false
 			return 0, false
 		}
-		c.last, c.lastID, c.hasLast = e.shared.texts[id], id, true
+		c.last, c.lastID, c.hasLast = e.shared.text(id), id, true
 	}
 	e.shared.refs++
 	return c.lastID, true

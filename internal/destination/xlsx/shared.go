@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"hash/maphash"
 	"io"
 	"strconv"
 	"strings"
@@ -12,50 +13,92 @@ import (
 const (
 	maxShared      = 100_000
 	maxSharedBytes = 5 << 20
+	maxSharedText  = 1 << 10 // bytes of one text; longer ones rarely come twice
+	chunkBytes     = 64 << 10
 )
 
-// shared is the table of texts that cells refer to by number.
+// shared is the table of texts that cells refer to by number: a hash table
+// with open addressing, a third of the size of a map.
 type shared struct {
-	index map[string]int32
-	texts []string
-	bytes int
-	refs  int64
-	arena strings.Builder
+	seed   maphash.Seed
+	slots  []int32 // number of a text, plus one; a power of two of them
+	texts  []place
+	chunks []*strings.Builder
+	bytes  int
+	refs   int64 // cells that refer to a text
 }
 
-func newShared() *shared { return &shared{index: make(map[string]int32, 1024)} }
+// place is where a text stands.
+type place struct{ chunk, at, size uint16 }
+
+func newShared() *shared {
+	return &shared{seed: maphash.MakeSeed(), slots: make([]int32, 2048)}
+}
+
+// text is the text with a number.
+func (t *shared) text(id int32) string {
+	p := t.texts[id]
+	return t.chunks[p.chunk].String()[p.at : int(p.at)+int(p.size)]
+}
 
 // id is the number of s; ok is false if the table has no room for it. fresh
 // says that it was not there before.
 func (t *shared) id(s string) (id int32, fresh, ok bool) {
-	if id, ok := t.index[s]; ok {
-		return id, false, true
+	if len(s) > maxSharedText {
+		return 0, true, false
+	}
+	i := t.find(s)
+	if id := t.slots[i]; id > 0 {
+		return id - 1, false, true
 	}
 	if len(t.texts) >= maxShared || t.bytes+len(s) > maxSharedBytes {
 		return 0, true, false
 	}
-	s = t.keep(s)
+	t.texts = append(t.texts, t.keep(s))
 	id = int32(len(t.texts))
-	t.index[s] = id
-	t.texts = append(t.texts, s)
-	return id, true, true
+	t.slots[i] = id
+	if 2*len(t.texts) > len(t.slots) {
+		t.grow()
+	}
+	return id - 1, true, true
+}
+
+// find is the slot of s, or the free one where it belongs.
+func (t *shared) find(s string) int {
+	mask := len(t.slots) - 1
+	i := int(maphash.String(t.seed, s)) & mask
+	for t.slots[i] > 0 && t.text(t.slots[i]-1) != s {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+func (t *shared) grow() {
+	t.slots = make([]int32, 2*len(t.slots))
+	for id := range t.texts {
+		t.slots[t.find(t.text(int32(id)))] = int32(id) + 1
+	}
+}
+
+// keep copies s: the row that it comes from may be part of a large buffer.
+// Many copies share one piece of memory.
+func (t *shared) keep(s string) place {
+	t.bytes += len(s)
+	n := len(t.chunks)
+	if n == 0 || t.chunks[n-1].Len()+len(s) > chunkBytes {
+		c := new(strings.Builder)
+		c.Grow(chunkBytes)
+		t.chunks = append(t.chunks, c)
+		n++
+	}
+	c := t.chunks[n-1]
+	p := place{uint16(n - 1), uint16(c.Len()), uint16(len(s))}
+	c.WriteString(s)
+	return p
 }
 
 // crowded reports whether half of the room is taken.
 func (t *shared) crowded() bool { return len(t.texts) > maxShared/2 || t.bytes > maxSharedBytes/2 }
-
-// keep copies s: the row that it comes from may be part of a large buffer.
-// Many copies share one piece of memory.
-func (t *shared) keep(s string) string {
-	t.bytes += len(s)
-	if t.arena.Cap()-t.arena.Len() < len(s) {
-		t.arena = strings.Builder{}
-		t.arena.Grow(max(64<<10, len(s)))
-	}
-	at := t.arena.Len()
-	t.arena.WriteString(s)
-	return t.arena.String()[at:]
-}
 
 // write writes the part xl/sharedStrings.xml.
 func (t *shared) write(w io.Writer) error {
@@ -64,8 +107,8 @@ func (t *shared) write(w io.Writer) error {
 	b = append(b, `" uniqueCount="`...)
 	b = strconv.AppendInt(b, int64(len(t.texts)), 10)
 	b = append(b, `">`...)
-	for _, s := range t.texts {
-		b = append(appendT(append(b, `<si>`...), s), `</si>`...)
+	for id := range t.texts {
+		b = append(appendT(append(b, `<si>`...), t.text(int32(id))), `</si>`...)
 		if len(b) >= flushAt {
 			if _, err := w.Write(b); err != nil {
 				return err
