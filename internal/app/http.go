@@ -14,6 +14,7 @@ import (
 	"imreport/internal/web"
 	"imreport/internal/web/api"
 	"imreport/internal/web/rest"
+	"imreport/internal/web/ui"
 )
 
 // buildSite builds the outside: API, pages, hooks and what machines ask.
@@ -26,11 +27,13 @@ func (a *App) buildSite(context.Context) error {
 		Metrics: a.metrics.registry, Gatherer: a.metrics.registry, Now: a.now,
 	})
 	calls := rest.New(a.site)
-	api.Mount(calls, api.Deps{
+	deps := api.Deps{
 		Runs: a.runs, Reports: a.reports, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
 		Estimate: a.estimate, Expected: a.expected,
-	})
+	}
+	api.Mount(calls, deps)
+	ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})
 	return nil
 }
 
