@@ -20,6 +20,10 @@ import (
 // DefaultURL is where Naver answers.
 const DefaultURL = "https://api.searchad.naver.com"
 
+// falselyBad is the code of a malformed request, with which Naver has answered
+// good ones for days (2025-11).
+const falselyBad = 11001
+
 const (
 	// jsonMax bounds a JSON answer: a list page of 1,000 ads is about 3 MB.
 	jsonMax = 64 << 20
@@ -100,6 +104,9 @@ type call struct {
 	// once: the request is not repeated after a fault that leaves open
 	// whether it was done.
 	once bool
+	// read takes the body of a good answer; nil: it does not matter. An error
+	// means that it is not what it should be.
+	read func(body []byte) error
 }
 
 func (c call) scopes(w who) []quota.Scope {
@@ -132,14 +139,15 @@ type reply struct {
 }
 
 // list sends c and reads the array of its answer.
-func list[T any](ctx context.Context, cl *client, w who, c call, members ...string) ([]T, error) {
+func list[T any](ctx context.Context, cl *client, w who, c call, members ...string) (all []T, err error) {
+	skipped := 0
+	c.read = func(body []byte) (err error) {
+		all, skipped, err = decodeList[T](body, members...)
+		return err
+	}
 	r, err := cl.send(ctx, w, c, false)
 	if err != nil {
 		return nil, err
-	}
-	all, skipped, err := decodeList[T](r.body, members...)
-	if err != nil {
-		return nil, r.unreadable(c, w, err)
 	}
 	if skipped > 0 {
 		cl.o.log.WarnContext(ctx, "elements of an answer could not be read", "op", c.op, "customer", w.customer, "elements", skipped, "transaction", r.transaction)
@@ -149,14 +157,9 @@ func list[T any](ctx context.Context, cl *client, w who, c call, members ...stri
 
 // one sends c and reads the object of its answer into v.
 func one(ctx context.Context, cl *client, w who, c call, v any) error {
-	r, err := cl.send(ctx, w, c, false)
-	if err != nil || v == nil {
-		return err
-	}
-	if err := json.Unmarshal(bytes.TrimPrefix(r.body, []byte(bom)), v); err != nil {
-		return r.unreadable(c, w, err)
-	}
-	return nil
+	c.read = func(body []byte) error { return json.Unmarshal(bytes.TrimPrefix(body, []byte(bom)), v) }
+	_, err := cl.send(ctx, w, c, false)
+	return err
 }
 
 func (r *reply) unreadable(c call, w who, err error) error {
@@ -170,12 +173,17 @@ func (r *reply) unreadable(c call, w who, err error) error {
 func (cl *client) send(ctx context.Context, w who, c call, stream bool) (*reply, error) {
 	for try := 0; ; try++ {
 		r, err := cl.signed(ctx, w, c, stream)
+		if err == nil && c.read != nil {
+			if rerr := c.read(r.body); rerr != nil {
+				err = r.unreadable(c, w, rerr)
+			}
+		}
 		f := asFault(err)
 		if f == nil {
 			return r, err
 		}
 		passing := f.class == serverFault || f.class == unreachable || f.class == unreadable ||
-			f.class == badRequest && f.code == 11001 // Naver's own bug at times
+			f.class == badRequest && f.code == falselyBad
 		if !passing || c.once || try >= len(cl.o.pauses) {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -122,7 +123,10 @@ func (d *statDay) UnmarshalJSON(b []byte) error {
 // them. null and an empty body are an empty list.
 func decodeList[T any](body []byte, members ...string) (list []T, skipped int, err error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(bom)))
-	if len(body) == 0 || bytes.Equal(body, []byte("null")) {
+	if len(body) == 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	if bytes.Equal(body, []byte("null")) {
 		return nil, 0, nil
 	}
 	raw := []json.RawMessage{}

@@ -38,7 +38,7 @@ func TestDecodersTakeWhatNaverSends(t *testing.T) {
 
 func TestDecodeList(t *testing.T) {
 	for body, want := range map[string]int{
-		`[]`: 0, ``: 0, `null`: 0, "\ufeff[{\"nccCampaignId\":\"a\"}]": 1,
+		`[]`: 0, `null`: 0, "\ufeff[{\"nccCampaignId\":\"a\"}]": 1,
 		`[{"nccCampaignId":"a"},null,7,{"nccCampaignId":"b"}]`: 2,
 	} {
 		all, _, err := decodeList[campaign]([]byte(body))
@@ -46,7 +46,7 @@ func TestDecodeList(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %d", body, all, err, want)
 		}
 	}
-	for _, body := range []string{`<html>`, `{"code":1}`, `"x"`, `[1`} {
+	for _, body := range []string{``, `<html>`, `{"code":1}`, `"x"`, `[1`} {
 		if _, _, err := decodeList[campaign]([]byte(body)); err == nil {
 			t.Errorf("%q is no list", body)
 		}

@@ -144,7 +144,10 @@ func readMaster(in io.Reader, m masterItem, add func(e entry)) (rows, odd int64,
 		last := err != nil
 		if n == 0 {
 			line = bytes.TrimPrefix(line, []byte(bom))
-			if s := shapeOf(line); s == htmlBody || s == jsonBody {
+			switch s := shapeOf(line); {
+			case s == empty && last:
+				return 0, 0, &fault{class: unreadable, op: "report-download", cause: errEmptyFile}
+			case s == htmlBody || s == jsonBody:
 				return 0, 0, &fault{class: unreadable, op: "report-download", title: clip(string(bytes.ToValidUTF8(line, nil)), 200)}
 			}
 		}

@@ -37,6 +37,10 @@ type parsed struct {
 	OddRows  []oddRow
 }
 
+// errEmptyFile says that a report has not one byte. A day without data is NONE
+// at Naver: that a report was built means that it has rows.
+var errEmptyFile = errors.New("an empty file")
+
 // errCut says that a file broke off in its last line.
 var errCut = errors.New("the report ends in the middle of a line")
 
@@ -71,8 +75,11 @@ func newParser(in io.Reader, t reportType, day table.Day, customer string, cuts 
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if s := shapeOf(head); s == htmlBody || s == jsonBody {
-		return nil, &fault{class: unreadable, op: "report-download", title: clip(string(bytes.ToValidUTF8(head[:min(len(head), 200)], nil)), 200)}
+	switch shapeOf(head) {
+	case empty:
+		return nil, &fault{class: unreadable, op: "report-download", customer: customer, cause: errEmptyFile}
+	case htmlBody, jsonBody:
+		return nil, &fault{class: unreadable, op: "report-download", customer: customer, title: clip(string(bytes.ToValidUTF8(head[:min(len(head), 200)], nil)), 200)}
 	}
 	p.Unknown = p.surplus(head)
 	p.row = make(table.Row, len(t.fields)+p.Unknown)

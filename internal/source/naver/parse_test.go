@@ -79,7 +79,6 @@ func TestParse(t *testing.T) {
 		odd, repaired, bad int64
 		unknown            int
 	}{
-		{name: "empty file", report: "AD"},
 		{name: "one row without a line end", report: "AD", file: adRow, rows: []string{ad}},
 		{name: "byte order mark and CRLF", report: "AD", file: bom + adRow + "\r\n" + adRow + "\r\n", rows: []string{ad, ad}},
 		{name: "empty lines", report: "AD", file: "\n" + adRow + "\n\n\r\n", rows: []string{ad}},

@@ -101,6 +101,9 @@ func (c *collector) fetch(ctx context.Context, n need, f fetch) error {
 		if x := asFault(last); x != nil {
 			cl = x.class
 		}
+		if made >= 2 && errors.Is(last, errEmptyFile) {
+			return c.none(ctx, n, f) // Naver stays with it
+		}
 		switch cl {
 		case jobLate:
 			if late++; late >= 2 {
@@ -178,7 +181,8 @@ func (c *collector) create(ctx context.Context, n need, f fetch) (_ fetch, fresh
 	var j job
 	for try := 0; ; try++ {
 		j, err = c.s.client.createJob(ctx, c.w, n.report, n.day)
-		if !is(err, serverFault, unreachable, unreadable) || try >= len(c.s.o.Pauses) {
+		badAtTimes := is(err, badRequest) && asFault(err).code == falselyBad
+		if !badAtTimes && !is(err, serverFault, unreachable, unreadable) || try >= len(c.s.o.Pauses) {
 			break
 		}
 		if serr := sleep(ctx, c.s.o.Pauses[try]); serr != nil {

@@ -121,7 +121,7 @@ func newStage(t *testing.T, d *db.DB, so vendor.Options, change func(*Options)) 
 		}
 	}
 	if so.BuildMin == 0 {
-		so.BuildMin, so.BuildMax = -1, -1
+		so.BuildMin, so.BuildMax = time.Millisecond, 3*time.Millisecond
 	}
 	sim := vendor.New(so)
 	seen := &requests{}
