@@ -52,7 +52,7 @@ func (c *call) internalError() {
 // html answers as the gateway does, without transaction id.
 func html(w http.ResponseWriter, status int, body string) {
 	h := w.Header()
-	h.Del("X-Transaction-ID")
+	delete(h, txHeader)
 	h.Set("Content-Type", "text/html")
 	h.Set("Connection", "close")
 	w.WriteHeader(status)
@@ -81,6 +81,9 @@ func jsonType(ct string) bool {
 	p := strings.ToLower(strings.TrimSpace(param))
 	return strings.EqualFold(strings.TrimSpace(kind), "application/json") && (p == "" || p == "charset=utf-8")
 }
+
+// txHeader carries the transaction id; the vendor spells it in lower case.
+const txHeader = "x-transaction-id"
 
 // nextTx is the transaction id of an answer: 16 lower-case hex digits.
 func (s *Server) nextTx() string {

@@ -169,7 +169,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*call, bool) {
 	scope, passed := s.limiter.allow(who, c.now)
 	tx := s.nextTx()
 	s.mu.Unlock()
-	w.Header().Set("X-Transaction-ID", tx)
+	w.Header()[txHeader] = []string{tx}
 	if !passed {
 		tooMany(c, scope)
 		return nil, false

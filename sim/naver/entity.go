@@ -100,7 +100,9 @@ type ent struct {
 const idBase = 10_000_000
 
 // id spells e as the vendor does: cmp-a001-01-000000001234567.
-func (s *Server) id(e ent) string {
+func (s *Server) id(e ent) string { return string(s.appendID(make([]byte, 0, 32), e)) }
+
+func (s *Server) appendID(b []byte, e ent) []byte {
 	p := 0
 	switch e.kind {
 	case kCampaign:
@@ -114,13 +116,14 @@ func (s *Server) id(e ent) string {
 	case kExt:
 		p = plan[s.extOwner(e.i).campaign%len(plan)]
 	}
-	b := make([]byte, 0, 27)
 	b = append(b, e.kind...)
 	b = append(b, "-a001-0"...)
 	b = append(b, byte('0'+p), '-')
-	n := strconv.Itoa((e.acct+1)*idBase + e.i)
-	b = append(b, "000000000000000"[:max(0, 15-len(n))]...)
-	return string(append(b, n...))
+	b = append(b, "000000000000000"...)
+	for n, i := (e.acct+1)*idBase+e.i, len(b)-1; n > 0; n, i = n/10, i-1 {
+		b[i] = byte('0' + n%10)
+	}
+	return b
 }
 
 // parseID is the reverse of id for an account, whether or not the entity is
@@ -284,14 +287,24 @@ func (s *Server) parents(e ent) [2]ent {
 	return [2]ent{}
 }
 
-// life of e with admin changes; it neither begins before nor outlives its parents.
-func (s *Server) life(e ent, now time.Time) life {
+// life of e with admin changes; it neither begins before nor outlives its
+// parents.
+func (s *Server) life(e ent, now time.Time) life { return s.lifeIn(e, now, nil) }
+
+// lifeIn is life, with the parents' own lives kept in seen (nil: not kept).
+func (s *Server) lifeIn(e ent, now time.Time, seen map[ent]life) life {
 	l := s.withOverride(e, s.ownLife(e, now))
 	for _, p := range s.parents(e) {
 		if p.kind == "" {
 			break
 		}
-		pl := s.withOverride(p, s.ownLife(p, now))
+		pl, ok := seen[p]
+		if !ok {
+			pl = s.withOverride(p, s.ownLife(p, now))
+			if seen != nil {
+				seen[p] = pl
+			}
+		}
 		if pl.reg.After(l.reg) {
 			l.reg = pl.reg
 		}

@@ -206,7 +206,7 @@ func (s *Server) strikes(c *call) bool {
 	case "500":
 		c.internalError()
 	case "500java":
-		c.w.Header().Del("X-Transaction-ID")
+		delete(c.w.Header(), txHeader)
 		c.json(500, obj{"timestamp": c.now.UnixMilli(), "status": 500, "error": "Internal Server Error",
 			"exception": "java.net.SocketTimeoutException", "message": "Read timed out"})
 	case "500empty":

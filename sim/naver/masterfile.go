@@ -72,23 +72,26 @@ func flag(b bool) string {
 	return "0"
 }
 
-func (s *Server) masterRows(q masterQuery, emit func(fields []string)) {
+// masterRows visits the rows until emit answers false.
+func (s *Server) masterRows(q masterQuery, emit func(fields []string) bool) {
 	item := masterItems[q.item]
 	if item.global != nil {
 		for _, row := range item.global {
-			emit(row)
+			if !emit(row) {
+				return
+			}
 		}
 		return
 	}
 	if q.acct < 0 || item.kind == "" {
 		return
 	}
-	cust := itoa(s.accts[q.acct].ID)
+	cust, seen := itoa(s.accts[q.acct].ID), map[ent]life{}
 	for e := range s.entities(q.acct, item.kind) {
 		if item.only != nil && !item.only(s, e) {
 			continue
 		}
-		l := s.life(e, q.now)
+		l := s.lifeIn(e, q.now, seen)
 		switch {
 		case l.reg.After(q.now): // not made yet
 			continue
@@ -104,26 +107,25 @@ func (s *Server) masterRows(q masterQuery, emit func(fields []string)) {
 		if !q.spoil.noNames {
 			m.name = s.name(e)
 		}
-		emit(item.fill(s, m))
+		if !emit(item.fill(s, m)) {
+			return
+		}
 	}
 }
 
 func (s *Server) anyMaster(q masterQuery) bool {
-	n := 0
-	s.masterRows(q, func([]string) { n++ })
-	return n > 0
+	found := false
+	s.masterRows(q, func([]string) bool { found = true; return false })
+	return found
 }
 
 func (s *Server) writeMaster(w io.Writer, q masterQuery) error {
 	bw := bufio.NewWriterSize(w, 64<<10)
 	var err error
-	s.masterRows(q, func(f []string) {
-		if err != nil {
-			return
-		}
+	s.masterRows(q, func(f []string) bool {
 		line := strings.Join(f, "\t")
 		if q.spoil.keep > 0 && unit(mixString(s.o.Seed, line)) >= q.spoil.keep {
-			return
+			return true
 		}
 		if q.spoil.column {
 			line += "\t"
@@ -133,6 +135,7 @@ func (s *Server) writeMaster(w io.Writer, q masterQuery) error {
 		}
 		_, _ = bw.WriteString(line)
 		err = bw.WriteByte('\n')
+		return err == nil
 	})
 	if err == nil {
 		err = bw.Flush()

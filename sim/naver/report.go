@@ -138,7 +138,8 @@ func (p *reporter) id(k kind, i int) *reporter {
 	if i < 0 {
 		return p.text("-")
 	}
-	return p.text(p.s.id(ent{p.q.acct, k, i}))
+	p.line = p.s.appendID(append(p.line, '\t'), ent{p.q.acct, k, i})
+	return p
 }
 
 func (p *reporter) device(mobile bool) *reporter {

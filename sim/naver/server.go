@@ -47,7 +47,7 @@ type Options struct {
 	// PublishedFromStart has yesterday published at any hour, until SetPublished(false).
 	PublishedFromStart bool
 	// BuildMin and BuildMax bound the time from a job's POST to its end; 0
-	// means 1 s and 20 s (a tenth of it for master reports). Negative means none.
+	// means 1 s and 20 s, negative means 0; master reports take a tenth of it.
 	BuildMin, BuildMax time.Duration
 	// Limits replaces the limits of the profile; see ProfileLimits.
 	Limits *Limits

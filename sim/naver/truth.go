@@ -2,6 +2,7 @@ package naver
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -97,8 +98,9 @@ func (s *Server) TruthMaster(customer int64, item string) ([][]string, error) {
 		return nil, fmt.Errorf("%w item %q", ErrUnknown, item)
 	}
 	out := [][]string{}
-	s.masterRows(masterQuery{acct: i, item: item, now: s.now()}, func(fields []string) {
-		out = append(out, append([]string(nil), fields...))
+	s.masterRows(masterQuery{acct: i, item: item, now: s.now()}, func(fields []string) bool {
+		out = append(out, slices.Clone(fields))
+		return true
 	})
 	return out, nil
 }
