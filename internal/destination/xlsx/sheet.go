@@ -94,7 +94,7 @@ func (b *Book) Add(ctx context.Context, s *Sheet) error {
 		return readError{err}
 	}
 	i := len(b.b.sheets)
-	if err := b.b.c.put(b.b.nextSheet(), s.xml(b.b.styles, i == 0)); err != nil {
+	if err := b.b.c.put(b.b.nextSheet(), s.xml(b.b.styles)); err != nil {
 		return err
 	}
 	b.b.sheets = append(b.b.sheets, sheetPart{name: s.Name, show: s.Show})
@@ -104,9 +104,9 @@ func (b *Book) Add(ctx context.Context, s *Sheet) error {
 	return b.b.draw(i, s.charts)
 }
 
-func (s *Sheet) xml(st *styles, first bool) []byte {
+func (s *Sheet) xml(st *styles) []byte {
 	x := []byte(xmlHeader + `<worksheet xmlns="` + nsMain + `" xmlns:r="` + nsRel + `">` + fitPage + `<sheetViews><sheetView showGridLines="0"`)
-	if first {
+	if s.Show { // on two tabs it would bind them together for editing
 		x = append(x, ` tabSelected="1"`...)
 	}
 	x = append(x, ` workbookViewId="0"/></sheetViews><sheetFormatPr defaultRowHeight="16.5"/>`...)

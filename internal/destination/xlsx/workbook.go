@@ -253,8 +253,7 @@ func (s *rawSheet) begin() error {
 		return err
 	}
 	s.open, s.e.w, s.e.hold = true, w, false
-	head := []byte(xmlHeader + `<worksheet xmlns="` + nsMain + `">` + fitPage + `<sheetViews><sheetView workbookViewId="0"` + s.selected() +
-		`><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView></sheetViews>` +
+	head := []byte(xmlHeader + `<worksheet xmlns="` + nsMain + `">` + fitPage + `<sheetViews><sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView></sheetViews>` +
 		`<sheetFormatPr defaultRowHeight="16.5"/>`)
 	if len(s.e.cols) > 0 {
 		head = append(head, `<cols>`...)
@@ -267,13 +266,6 @@ func (s *rawSheet) begin() error {
 		return err
 	}
 	return s.e.flush()
-}
-
-func (s *rawSheet) selected() string {
-	if len(s.b.sheets) == 0 {
-		return ` tabSelected="1"`
-	}
-	return ""
 }
 
 // end writes what stands after the rows, and lists the tab.
