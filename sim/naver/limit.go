@@ -283,7 +283,7 @@ func (b *bucket) pass(m *limiter, to time.Time) {
 	}
 	rate := b.rate(m, from)
 	if !b.tally.first.IsZero() {
-		b.tally.integral += rate * dt
+		b.tally.integral += b.capacity(m, from) * dt
 	}
 	b.tokens = min(b.tokens+rate*dt, b.depth())
 	b.at = to
@@ -306,7 +306,7 @@ func (b *bucket) pass(m *limiter, to time.Time) {
 	}
 }
 
-// rate is the momentary capacity in requests a second.
+// rate is the momentary rate in requests a second.
 func (b *bucket) rate(m *limiter, now time.Time) float64 {
 	f := 1.0
 	if m.l.Drift {
@@ -314,6 +314,20 @@ func (b *bucket) rate(m *limiter, now time.Time) float64 {
 		f = min(max(b.m, lo), hi)
 	}
 	return b.limit.Rate * min(f, m.incidentAt(now))
+}
+
+// capacity is the momentary capacity in requests a second: the rate, for
+// windows rounded up to whole requests a window.
+func (b *bucket) capacity(m *limiter, now time.Time) float64 {
+	if m.l.TokenBuckets {
+		return b.rate(m, now)
+	}
+	return b.perWindow(m, now) / b.window().Seconds()
+}
+
+// perWindow is how many arrivals the window may hold.
+func (b *bucket) perWindow(m *limiter, now time.Time) float64 {
+	return math.Ceil(b.rate(m, now) * b.window().Seconds())
 }
 
 // room tells whether one more arrival at now is within the limit.
@@ -327,7 +341,7 @@ func (b *bucket) room(m *limiter, now time.Time) bool {
 		old++
 	}
 	b.arrived = b.arrived[old:]
-	return float64(len(b.arrived)) < math.Ceil(b.rate(m, now)*w.Seconds())
+	return float64(len(b.arrived)) < b.perWindow(m, now)
 }
 
 // take notes one arrival.

@@ -105,12 +105,16 @@ func TestPacedClientSeesFewRefusals(t *testing.T) {
 	now := t0
 	for range 6000 {
 		b := m.bucket(ScopeLicence, "x", m.l.Scopes[ScopeLicence])
-		rate := b.rate(&m, now)
+		rate := b.capacity(&m, now)
 		now = now.Add(time.Duration(float64(time.Second) / (0.8 * rate)))
 		m.allow(anyone, now)
 	}
 	if share := float64(m.total.refused) / 6000; share >= 0.01 {
 		t.Errorf("%.2f %% refused at 80 %% of the capacity", share*100)
+	}
+	b := m.buckets[bucketKey{ScopeLicence, "x"}].tally
+	if used := float64(b.accepted) / b.integral; used < 0.78 || used > 0.82 {
+		t.Errorf("%.3f of the capacity used", used)
 	}
 }
 

@@ -40,7 +40,8 @@ type ScopeMetrics struct {
 	// Accepted and Refused arrivals; a refused one counts at the scope that refused it.
 	Accepted int `json:"accepted"`
 	Refused  int `json:"refused"`
-	// Capacity is the momentary capacity in requests a second (their sum over keys).
+	// Capacity is the momentary capacity in requests a second (their sum over
+	// keys); of a window it is what it holds, rounded up, by its length.
 	Capacity float64 `json:"capacity"`
 	// Allowed is the integral of the capacity from first to last arrival, in requests.
 	Allowed float64 `json:"allowed"`
@@ -102,7 +103,7 @@ func (s *Server) Metrics() Metrics {
 				continue
 			}
 			one := ScopeMetrics{Scope: name, Key: k.key, Accepted: b.tally.accepted, Refused: b.tally.refused,
-				Capacity: b.rate(&s.limiter, now), Allowed: b.tally.integral, MaxRefusedStreak: b.tally.worst}
+				Capacity: b.capacity(&s.limiter, now), Allowed: b.tally.integral, MaxRefusedStreak: b.tally.worst}
 			sum.Keys++
 			sum.Accepted += one.Accepted
 			sum.Refused += one.Refused

@@ -35,7 +35,7 @@ func TestReadiness(t *testing.T) {
 		if !ask(c, tc.late) {
 			t.Errorf("%s: not ready at %v", name, tc.late)
 		}
-		if name == "storm" && c.sim.Metrics().Scopes[0].Capacity > 30 {
+		if name == "storm" && c.sim.Metrics().Scopes[0].Capacity > 40 {
 			t.Errorf("no incident at the first report: %+v", c.sim.Metrics().Scopes)
 		}
 		if err := c.sim.SetReady("20260519", "", time.Time{}); err != nil {
