@@ -203,6 +203,7 @@ func (s *Site) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the caller has gone
 	}
+	w.Header().Set("Content-Language", string(info.Lang))
 	p := ProblemOf(err, info.Lang, info.ID)
 	if s.errorPage != nil && isPage(r) {
 		s.errorPage(w, r, p)

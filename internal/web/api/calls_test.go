@@ -321,7 +321,7 @@ func TestWhatIsWrongWithARawData(t *testing.T) {
 					if got := fmt.Sprint(f["field"], " ", f["code"]); got != want {
 						t.Errorf("%s: %s, want %s", change, got, want)
 					}
-					readable(t, lang, a)
+					readable(h.t, lang, a)
 				}
 			}
 		}
@@ -338,7 +338,7 @@ func TestWhatIsWrongWithARawData(t *testing.T) {
 
 // readable checks that a problem document says all that it should, in the
 // language that was asked for.
-func readable(t *testing.T, lang string, a answer) {
+func readable(t testing.TB, lang string, a answer) {
 	t.Helper()
 	if a.header.Get("Content-Type") != "application/problem+json" || a.header.Get("Content-Language") != lang {
 		t.Errorf("headers: %v", a.header)
@@ -468,7 +468,7 @@ func TestPeopleTokensAndWorkspaces(t *testing.T) {
 }
 
 func TestReportTypes(t *testing.T) {
-	each(t, func(h *house) {
+	one(t, func(h *house) {
 		all := h.admin().do("GET", "/report-types", "").want(200).items()
 		if len(all) != 2 || all[0]["name"] != "AD" || all[0]["days_back"] != 365.0 {
 			t.Errorf("types: %v", all)

@@ -63,7 +63,8 @@ type watcher struct {
 // stream then asks what.
 type listener struct {
 	mu      sync.Mutex
-	open    []run.View          // all that is open; nil before the first look
+	began   bool                // the first look was told
+	open    []run.View          // all that is open
 	changes map[string]run.View // since the stream last asked, by run
 	order   []string
 	changed chan struct{}
@@ -200,11 +201,9 @@ func alike(a, b run.View) bool {
 // not asked for yet become one, so a slow reader costs nothing.
 func (l *listener) tell(open, changed []run.View) {
 	l.mu.Lock()
-	first := l.open == nil
-	l.open = open
-	if first {
-		l.open = append([]run.View{}, open...) // never nil again
-	} else {
+	first := !l.began
+	l.began, l.open = true, open
+	if !first {
 		for _, v := range changed {
 			if _, waits := l.changes[v.ID]; !waits {
 				l.order = append(l.order, v.ID)

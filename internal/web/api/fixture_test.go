@@ -67,6 +67,14 @@ func each(t *testing.T, fn func(h *house)) {
 	})
 }
 
+// one runs fn on SQLite only: for what no database can make different.
+func one(t *testing.T, fn func(h *house)) {
+	t.Helper()
+	h := newHouse(t, dbtest.SQLite(t))
+	h.work()
+	fn(h)
+}
+
 func newHouse(t testing.TB, d *db.DB) *house {
 	t.Helper()
 	h := &house{t: t, d: d, source: &fakeSource{}, files: &fakeFiles{objects: map[string][]byte{}},
