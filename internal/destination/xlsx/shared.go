@@ -18,21 +18,28 @@ const (
 )
 
 // shared is the table of texts that cells refer to by number: a hash table
-// with open addressing, a third of the size of a map.
+// with open addressing, half of the size of a map.
 type shared struct {
 	seed   maphash.Seed
-	slots  []int32 // number of a text, plus one; a power of two of them
+	slots  []slot // a power of two of them
 	texts  []place
 	chunks []*strings.Builder
 	bytes  int
 	refs   int64 // cells that refer to a text
 }
 
+// slot is free while next is 0. A part of the text's hash stands beside its
+// number: texts lie all over the memory, and looking at one costs.
+type slot struct {
+	hash uint32
+	next int32 // number of the text, plus one
+}
+
 // place is where a text stands.
 type place struct{ chunk, at, size uint16 }
 
 func newShared() *shared {
-	return &shared{seed: maphash.MakeSeed(), slots: make([]int32, 2048)}
+	return &shared{seed: maphash.MakeSeed(), slots: make([]slot, 2048)}
 }
 
 // text is the text with a number.
@@ -47,36 +54,37 @@ func (t *shared) id(s string) (id int32, fresh, ok bool) {
 	if len(s) > maxSharedText {
 		return 0, true, false
 	}
-	i := t.find(s)
-	if id := t.slots[i]; id > 0 {
-		return id - 1, false, true
+	hash := uint32(maphash.String(t.seed, s))
+	i := int(hash) & (len(t.slots) - 1)
+	for ; t.slots[i].next > 0; i = (i + 1) & (len(t.slots) - 1) {
+		if at := t.slots[i]; at.hash == hash && t.text(at.next-1) == s {
+			return at.next - 1, false, true
+		}
 	}
 	if len(t.texts) >= maxShared || t.bytes+len(s) > maxSharedBytes {
 		return 0, true, false
 	}
 	t.texts = append(t.texts, t.keep(s))
 	id = int32(len(t.texts))
-	t.slots[i] = id
+	t.slots[i] = slot{hash, id}
 	if 2*len(t.texts) > len(t.slots) {
 		t.grow()
 	}
 	return id - 1, true, true
 }
 
-// find is the slot of s, or the free one where it belongs.
-func (t *shared) find(s string) int {
-	mask := len(t.slots) - 1
-	i := int(maphash.String(t.seed, s)) & mask
-	for t.slots[i] > 0 && t.text(t.slots[i]-1) != s {
-		i = (i + 1) & mask
-	}
-	return i
-}
-
 func (t *shared) grow() {
-	t.slots = make([]int32, 2*len(t.slots))
-	for id := range t.texts {
-		t.slots[t.find(t.text(int32(id)))] = int32(id) + 1
+	old := t.slots
+	t.slots = make([]slot, 2*len(old))
+	for _, s := range old {
+		if s.next == 0 {
+			continue
+		}
+		i := int(s.hash) & (len(t.slots) - 1)
+		for t.slots[i].next > 0 {
+			i = (i + 1) & (len(t.slots) - 1)
+		}
+		t.slots[i] = s
 	}
 }
 
