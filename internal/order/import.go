@@ -1,17 +1,20 @@
 package order
 
-import "time"
+import (
+	"time"
+
+	"imreport/internal/i18n"
+)
 
 // ImportState is a step in the life of an import. Clients see the names.
 type ImportState string
 
 // The states.
 const (
-	ImportWaiting   ImportState = "waiting"   // uploaded, a worker takes it soon
-	ImportRunning   ImportState = "running"   // reading, comparing or writing
-	ImportPreviewed ImportState = "previewed" // dry run ended; Confirm goes on
-	ImportDone      ImportState = "done"
-	ImportFailed    ImportState = "failed" // refused whole; Failure says why
+	ImportWaiting   ImportState = "waiting" // uploaded, a worker takes it soon
+	ImportRunning   ImportState = "running" // reading, comparing or writing
+	ImportDone      ImportState = "done"    // a dry run too; Confirm goes on from there
+	ImportFailed    ImportState = "failed"  // refused whole; Failure says why
 	ImportCancelled ImportState = "cancelled"
 )
 
@@ -41,8 +44,9 @@ type Report struct {
 	RowsRefused int64          `json:"rows_refused"`
 	Errors      []RowError     `json:"errors"` // the first 1,000
 	Notices     []Notice       `json:"notices"`
-	WouldMail   int            `json:"would_mail"`
-	WouldSkip   map[string]int `json:"would_skip,omitempty"` // by reason
+	WouldMail   int            `json:"would_mail"`           // or were given to be mailed
+	Mailable    int            `json:"mailable"`             // would_mail, if mailing was asked for
+	WouldSkip   map[string]int `json:"would_skip,omitempty"` // those not mailable, by reason
 	// MoreErrors counts those that Errors leaves out; the error file has all.
 	MoreErrors int64 `json:"more_errors,omitempty"`
 }
@@ -56,18 +60,42 @@ type OrderCounts struct {
 }
 
 // RowError is why an order of a file was refused. Line is the physical line
-// where the row starts; the header is line 1 unless lines stand above it.
+// where the row starts; the file's first line is 1.
 type RowError struct {
-	Line    int64  `json:"line"`
-	Column  string `json:"column"` // as the file names it; empty: the whole row
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Line    int64    `json:"line"`
+	Column  string   `json:"column"` // as the file names it; empty: the whole row
+	Code    string   `json:"code"`
+	Args    []string `json:"args,omitempty"` // fill the message; shortened and masked
+	Message string   `json:"message"`
 }
 
 // Notice is something to know about a file that refuses nothing.
 type Notice struct {
 	Code    string `json:"code"`
+	Args    []any  `json:"args,omitempty"`
 	Message string `json:"message"`
+}
+
+// In is the report with its sentences in a language.
+func (r Report) In(l i18n.Lang) Report {
+	r.Errors, r.Notices = append([]RowError{}, r.Errors...), append([]Notice{}, r.Notices...)
+	for i := range r.Errors {
+		r.Errors[i] = r.Errors[i].In(l)
+	}
+	for i := range r.Notices {
+		r.Notices[i] = r.Notices[i].In(l)
+	}
+	return r
+}
+
+// In gives the error its sentence, "order.row.CODE".
+func (e RowError) In(l i18n.Lang) RowError {
+	args := make([]any, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = a
+	}
+	e.Message, e.Args = i18n.T(l, "order.row."+e.Code, args...), nil
+	return e
 }
 
 // Import is one file on its way into the orders.
@@ -80,12 +108,22 @@ type Import struct {
 	DryRun    bool
 	Mail      bool
 	Rate      float64
-	Done      int64 // rows read so far
+	Done      int64 // rows worked through so far
 	Total     int64 // rows in all; 0: not known yet
 	Report    Report
-	Failure   *Notice // why it failed
+	Failure   string // why it failed: a key of package i18n; empty: it did not
 	Columns   []string
-	Password  bool // a password is wanted
+	By        string // person
 	CreatedAt time.Time
-	EndedAt   time.Time
+	EndedAt   time.Time // zero: not yet
+
+	format   format
+	layout   layout
+	password string
+	attempt  int64
+	groups   int64 // orders worked through
+	errors   int64 // bytes of the error file
 }
+
+// CanConfirm reports whether Confirm has something to do: a dry run ended.
+func (i Import) CanConfirm() bool { return i.DryRun && i.State == ImportDone }

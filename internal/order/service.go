@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"imreport/internal/db"
@@ -30,6 +31,10 @@ type Service struct {
 	listeners []Listener
 	erasers   []EraseListener
 	mailable  Mailable
+
+	wake chan struct{} // an import waits
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 }
 
 // New makes a Service. Register listeners, then Start it.
@@ -40,7 +45,7 @@ func New(d *db.DB, shops *shop.Service, box *seal.Box, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{d: d, shops: shops, box: box, o: o}
+	return &Service{d: d, shops: shops, box: box, o: o, wake: make(chan struct{}, 1)}
 }
 
 // OnChange adds a listener. Call it before Start.
