@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"imreport/internal/account"
 	"imreport/internal/i18n"
 	"imreport/internal/table"
 )
@@ -25,9 +26,11 @@ func funcs(l i18n.Lang) template.FuncMap {
 		"percent": Percent,
 		"at":      func(t time.Time, zone *time.Location) string { return At(l, t, zone) },
 		"clock":   func(t time.Time, zone *time.Location) string { return t.In(zone).Format("15:04:05") },
+		"stamp":   func(t time.Time, zone *time.Location) string { return t.In(zone).Format("2006-01-02 15:04:05") },
 		"when":    func(t, now time.Time, zone *time.Location) string { return When(l, t, now, zone) },
 		"dict":    dict,
 		"rfc":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"mask":    account.Mask,
 		"lower":   strings.ToLower,
 		"join":    strings.Join,
 	}

@@ -65,8 +65,8 @@ type runView struct {
 	Done, Total int64
 	Position    int
 	Ahead       int
-	Expected    *quota.Range
-	CanRetry    bool // waits for its next try
+	Expected    string // when it is expected to end, in words; empty: not known
+	CanRetry    bool   // waits for its next try
 	Cancelling  bool
 }
 
@@ -112,7 +112,7 @@ func (u *UI) row(l i18n.Lang, it run.Item, acc account.Account) row {
 	}
 	if o := st.Open; o != nil {
 		v.State = stateOf(l, o.State, o.Reason, o.ReasonArgs, o.WakeAt, v.Paused)
-		v.Run = u.runView(*o)
+		v.Run = u.runView(l, *o)
 	}
 	if u.d.NextRefresh != nil {
 		v.Next = u.d.NextRefresh(it.RawData)
@@ -120,13 +120,26 @@ func (u *UI) row(l i18n.Lang, it run.Item, acc account.Account) row {
 	return v
 }
 
-func (u *UI) runView(o run.View) *runView {
+func (u *UI) runView(l i18n.Lang, o run.View) *runView {
 	v := &runView{ID: o.ID, Done: o.Done, Total: o.Total, Position: o.Position, Ahead: o.Ahead,
 		CanRetry: o.Parked && o.Reason == run.CodeRetrying, Cancelling: o.Cancel}
 	if u.d.Expected != nil {
-		v.Expected = u.d.Expected(o)
+		v.Expected = expected(l, u.d.Expected(o), u.site.Now())
 	}
 	return v
+}
+
+// expected says how long it is until a range, rounded as people say it: a
+// clock would pretend to know the minute.
+func expected(l i18n.Lang, r *quota.Range, now time.Time) string {
+	if r == nil {
+		return ""
+	}
+	from, till := minutes(l, max(r.From.Sub(now), 0)), minutes(l, max(r.To.Sub(now), 0))
+	if from == till {
+		return i18n.T(l, "ui.expected.about", till)
+	}
+	return i18n.T(l, "ui.expected", from, till)
 }
 
 // listPage is the list of raw data.

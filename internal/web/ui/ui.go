@@ -45,6 +45,10 @@ func Mount(site *web.Site, d Deps) {
 	site.SetErrorPage(u.errorPage)
 	u.mountSign()
 	u.mountRawData()
+	u.mountKeys()
+	u.mountIncidents()
+	u.mountPeople()
+	u.mountSettings()
 }
 
 // member is the access of pages for everybody who has signed in.
