@@ -17,6 +17,8 @@ type asking struct {
 
 	job     master
 	asked   time.Time
+	due     time.Time // when to look
+	looks   int
 	updated time.Time // everything up to then is in it
 	made    int
 	blank   int
@@ -42,11 +44,14 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 			}
 		}
 	}
-	for wait := c.firstLook(all); ; wait = min(wait+wait/2, pollMax) {
-		if !slices.ContainsFunc(all, func(a *asking) bool { return !a.done }) {
-			break
+	for slices.ContainsFunc(all, func(a *asking) bool { return !a.done }) {
+		var due time.Time // of the last of them: one look is to tell all
+		for _, a := range all {
+			if !a.done && a.due.After(due) {
+				due = a.due
+			}
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(ctx, max(due.Sub(c.s.o.Now()), c.s.o.Poll)); err != nil {
 			return err
 		}
 		jobs, err := c.s.client.masters(ctx, c.w)
@@ -71,6 +76,11 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 				if a.done && a.err == nil {
 					a.err = c.takeList(ctx, a)
 				}
+				if is(a.err, serverFault, unreachable, unreadable) && a.made < listJobsMax {
+					// A job that cannot be downloaded stays so: another may.
+					a.err = c.askList(ctx, a)
+					a.done = a.err != nil
+				}
 				return nil
 			})
 		}
@@ -86,17 +96,6 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 
 // fatal reports whether err ends more than what it happened to.
 func fatal(err error) bool { return asFault(err) == nil || decisive(err) }
-
-// firstLook is when the slowest list is likely to be built.
-func (c *collector) firstLook(all []*asking) time.Duration {
-	wait := c.s.o.Poll
-	for _, a := range all {
-		if !a.done {
-			wait = max(wait, c.s.masters.expect(a.item.name))
-		}
-	}
-	return wait
-}
 
 // askList makes the job. When Naver refuses more of them, those that we left
 // behind are deleted and it is tried once more.
@@ -121,7 +120,8 @@ func (c *collector) askList(ctx context.Context, a *asking) error {
 	if !a.since.IsZero() {
 		c.s.counts.deltas.Add(1)
 	}
-	a.job, a.updated, a.blank, a.missing = m, m.Updated.Time, 0, 0
+	a.job, a.updated, a.blank, a.missing, a.looks = m, m.Updated.Time, 0, 0, 0
+	a.due = a.asked.Add(c.s.masters.expect(a.item.name))
 	return c.s.store.madeMaster(context.WithoutCancel(ctx), c.o.CustomerID, string(m.ID), a.asked)
 }
 
@@ -129,7 +129,10 @@ func (c *collector) askList(ctx context.Context, a *asking) error {
 // be read; an empty address then, that nothing is in it.
 func (c *collector) advanceList(ctx context.Context, a *asking, jobs []master) {
 	i := slices.IndexFunc(jobs, func(m master) bool { return m.ID == a.job.ID })
-	late := c.s.o.Now().Sub(a.asked)
+	now := c.s.o.Now()
+	late, first := now.Sub(a.asked), a.looks == 0
+	a.looks++
+	a.due = now.Add(min(max(late/2, c.s.o.Poll), pollMax))
 	problem := class("")
 	switch {
 	case i < 0:
@@ -143,10 +146,11 @@ func (c *collector) advanceList(ctx context.Context, a *asking, jobs []master) {
 		return
 	case jobs[i].Status == statusBuilt && jobs[i].URL != "":
 		a.done, a.job = true, jobs[i]
-		c.s.masters.saw(a.item.name, late)
+		c.s.masters.saw(a.item.name, late, first)
 		return
 	case jobs[i].Status == statusBuilt:
 		if a.blank++; a.blank < blankMax {
+			a.due = now.Add(c.s.o.Poll)
 			return
 		}
 		problem = jobFailed

@@ -157,6 +157,9 @@ func readMaster(in io.Reader, m masterItem, add func(e entry)) (rows, odd int64,
 				line = bytes.ToValidUTF8(line, []byte("\uFFFD"))
 			}
 			split = cutTabs(split[:0], line)
+			if m.name == itemMedia && bytes.EqualFold(split[0], []byte("group")) {
+				continue // of media, not a medium
+			}
 			if e, ok := m.read(&l, split); ok {
 				rows++
 				add(e)
@@ -184,7 +187,7 @@ func (m masterItem) read(l *layout, split [][]byte) (e entry, ok bool) {
 	if m.owned {
 		e.id = string(split[m.parent]) + "~" + e.id
 	}
-	if !strings.HasPrefix(e.id, m.prefix) || m.name == itemMedia && (!digits(split[m.id]) || bytes.EqualFold(split[0], []byte("group"))) {
+	if !strings.HasPrefix(e.id, m.prefix) || m.name == itemMedia && !digits(split[m.id]) {
 		return e, false
 	}
 	e.name = string(bytes.TrimSpace(split[m.title]))

@@ -186,10 +186,10 @@ func (st *stage) restart() {
 		st.t.Fatal(err)
 	}
 	for _, t := range reportTypes { // no first guess of seconds
-		s.builds.saw(t.name, time.Millisecond)
+		s.builds.saw(t.name, time.Millisecond, true)
 	}
 	for item := range masterItems {
-		s.masters.saw(item, time.Millisecond)
+		s.masters.saw(item, time.Millisecond, true)
 	}
 	st.Source = s
 }
