@@ -92,7 +92,10 @@ func (b *Book) inform(ctx context.Context) error {
 		s.Fill(row, 0, infoColumns-1, headerStyle)
 		for i, c := range columns {
 			st := headerStyle
-			if i >= 2 && c != t("xlsx.info.note") {
+			switch {
+			case c == t("xlsx.info.note"):
+				st.Align, st.Indent = "left", 1
+			case i >= 2:
 				st.Align = "right"
 			}
 			s.Set(row, i, c, st)
@@ -122,7 +125,7 @@ func (b *Book) inform(ctx context.Context) error {
 			if i == 0 && r.Unfit > 0 {
 				notes = append(notes, t("xlsx.note.unfit", r.Unfit))
 			}
-			s.Set(row, 3, strings.Join(notes, " "), Style{Line: gridColor, Color: quiet})
+			s.Set(row, 3, strings.Join(notes, " "), Style{Line: gridColor, Color: quiet, Align: "left", Indent: 1})
 			row++
 		}
 	}

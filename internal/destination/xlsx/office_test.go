@@ -135,6 +135,9 @@ func TestLibreOfficeComputesTheSame(t *testing.T) {
 	odd := sampleBook(i18n.English, 3)
 	a, b := ko.bytes(t, sample(2, 9, 40)...), odd.bytes(t, oddCampaigns())
 	tabs := convert(t, map[string][]byte{"ko": a, "kocomputed": withoutResults(t, a), "odd": b, "oddcomputed": withoutResults(t, b)})
+	if ad := tabs["ko-AD"]; len(ad) != ko.maxRows || ad[0][2] != "캠페인 ID" || ad[1][0] != "2026-10-24" || ad[1][2] != "cmp-a001-01-000000000000001" || ad[1][5] != "+무료배송" {
+		t.Errorf("the first tab has %d rows and begins %q", len(ad), ad[:min(2, len(ad))])
+	}
 	seen := 0
 	for name, rows := range tabs {
 		book, tab, _ := strings.Cut(name, "-")

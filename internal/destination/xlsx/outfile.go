@@ -3,6 +3,8 @@ package xlsx
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -32,7 +34,8 @@ func (o OutFile) Create(_ context.Context, w run.Work) (run.Workbook, error) {
 		return nil, stop(errs.E(errs.Unavailable, "xlsx.out_is_folder", nil, o.path))
 	}
 	dir := filepath.Dir(o.path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(o.path)+".*.part")
+	name := fmt.Sprintf(".%s.%08x.part", filepath.Base(o.path), rand.Uint32())
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as people expect
 	if err != nil {
 		return nil, unavailable(err, dir)
 	}
@@ -58,8 +61,7 @@ type aside struct {
 
 // Commit makes the file durable, then gives it its name.
 func (a *aside) Commit() error {
-	// People share what they asked for; CreateTemp lets nobody else read it.
-	if err := errors.Join(a.Chmod(0o644), a.Sync(), a.Close()); err != nil {
+	if err := errors.Join(a.Sync(), a.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(a.Name(), a.path); err != nil {

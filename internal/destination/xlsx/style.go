@@ -19,7 +19,6 @@ type Style struct {
 	Format Format
 	Align  string // "left", "center", "right"; empty leaves it to the value
 	Middle bool   // in the middle of the height
-	Wrap   bool
 	Indent int
 	Line   string // RRGGBB of a line below the cell
 	Top    string // RRGGBB of a line above the cell
@@ -190,9 +189,6 @@ func flags(st Style) string {
 	}
 	if st.Middle {
 		align += ` vertical="center"`
-	}
-	if st.Wrap {
-		align += ` wrapText="1"`
 	}
 	if st.Indent > 0 {
 		align += ` indent="` + strconv.Itoa(st.Indent) + `"`
