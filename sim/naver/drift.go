@@ -1,6 +1,9 @@
 package naver
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // incident is a time of lowered capacity in all scopes.
 type incident struct {
@@ -55,7 +58,9 @@ func (s *Server) incident(factor float64, d time.Duration) {
 func (s *Server) Limits() Limits {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limiter.l
+	l := s.limiter.l
+	l.Scopes = maps.Clone(l.Scopes)
+	return l
 }
 
 // SetLimits changes the rate model and forgets all buckets and their metrics.

@@ -49,6 +49,7 @@ type job struct {
 const (
 	statLife = 14 * 24 * time.Hour
 	maxJobs  = 100
+	firstJob = 1000 // ids began anew with small numbers in Oct 2025
 )
 
 // state at an instant: a tenth of the time registered, a third queued, then
@@ -162,7 +163,7 @@ func (s *Server) postStat(c *call) {
 		jobs = jobs[1:]
 	}
 	s.stat[c.customer] = jobs
-	answer := c.statJob(j)
+	answer := c.statBody(j)
 	s.mu.Unlock()
 	c.json(created(j), answer)
 }
@@ -192,7 +193,7 @@ func (s *Server) liveLocked(customer int64, now time.Time) []*job {
 
 const zulu = "2006-01-02T15:04:05Z"
 
-func (c *call) statJob(j *job) obj {
+func (c *call) statBody(j *job) obj {
 	updated := j.updated(c.now)
 	if j.state(c.now) == stRegist {
 		updated = j.d.start() // as in the vendor's own answers
@@ -205,46 +206,50 @@ func (s *Server) listStat(c *call) {
 	s.mu.Lock()
 	out := []obj{}
 	for _, j := range slices.Backward(s.liveLocked(c.customer, c.now)) {
-		out = append(out, c.statJob(j))
+		out = append(out, c.statBody(j))
 	}
 	s.mu.Unlock()
 	c.json(200, out)
 }
 
-// statOf finds the job in the path. It answers 20011 for an unknown one and
-// 20005 for one that is another customer's.
-func (s *Server) statOf(c *call) (*job, int) {
+// statJob runs fn, under the lock, on the job in the path. It answers 20011 for an
+// unknown one and 20005 for one that is deleted or another customer's.
+func (s *Server) statJob(c *call, fn func(j *job, i int)) bool {
 	id, err := strconv.ParseInt(c.r.PathValue("id"), 10, 64)
 	if err != nil {
 		c.badParam()
-		return nil, 0
+		return false
 	}
+	s.mu.Lock()
 	jobs := s.liveLocked(c.customer, c.now)
-	if i, ok := slices.BinarySearchFunc(jobs, id, func(j *job, id int64) int { return cmp.Compare(j.id, id) }); ok {
-		return jobs[i], i
+	i, ok := slices.BinarySearchFunc(jobs, id, func(j *job, id int64) int { return cmp.Compare(j.id, id) })
+	if ok {
+		fn(jobs[i], i)
 	}
-	if id > 1000 && id <= s.lastJob {
+	last := s.lastJob
+	s.mu.Unlock()
+	switch {
+	case ok:
+	case id > firstJob && id <= last:
 		c.report(403, 20005, "요청한 작업을 수행할 수 없습니다.")
-	} else {
+	default:
 		c.report(404, 20011, "보고서를 찾을 수 없습니다.")
 	}
-	return nil, 0
+	return ok
 }
 
 func (s *Server) getStat(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j, _ := s.statOf(c); j != nil {
-		c.json(200, c.statJob(j))
+	var answer obj
+	if s.statJob(c, func(j *job, _ int) { answer = c.statBody(j) }) {
+		c.json(200, answer)
 	}
 }
 
 func (s *Server) deleteStat(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j, i := s.statOf(c); j != nil {
+	if s.statJob(c, func(j *job, i int) {
 		delete(s.links, j.link)
 		s.stat[c.customer] = slices.Delete(slices.Clone(s.stat[c.customer]), i, i+1)
+	}) {
 		c.w.WriteHeader(204)
 	}
 }

@@ -1,6 +1,7 @@
 package naver
 
 import (
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -157,6 +158,7 @@ type limiter struct {
 }
 
 func newLimiter(seed uint64, l Limits, now time.Time) limiter {
+	l.Scopes = maps.Clone(l.Scopes)
 	return limiter{seed: seed, l: l, buckets: map[bucketKey]*bucket{}, guards: map[string]*guard{}, since: now}
 }
 

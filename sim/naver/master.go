@@ -52,8 +52,8 @@ func (s *Server) postMaster(c *call) {
 		end = stBuilt
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.master[c.customer])+s.stuck[c.customer] >= maxJobs {
+		s.mu.Unlock()
 		bad("exceeded limit of '100' numbers of 'job'")
 		return
 	}
@@ -62,10 +62,12 @@ func (s *Server) postMaster(c *call) {
 	j.hex, j.from, j.end, j.build = hex.EncodeToString(sum[:]), from, end, j.build/10
 	s.spoilLocked(c, j)
 	s.master[c.customer] = append(s.master[c.customer], j)
-	c.json(created(j), c.masterJob(j))
+	answer := c.masterBody(j)
+	s.mu.Unlock()
+	c.json(created(j), answer)
 }
 
-func (c *call) masterJob(j *job) obj {
+func (c *call) masterBody(j *job) obj {
 	o := obj{"id": j.hex, "item": j.typ, "updateTime": stamp(j.reg), "status": j.state(c.now), "downloadUrl": j.url(c.baseURL(), c.now),
 		"managerLoginId": loginID, "registTime": stamp(j.reg)}
 	if !j.from.IsZero() {
@@ -78,37 +80,42 @@ func (s *Server) listMasters(c *call) {
 	s.mu.Lock()
 	out := []obj{}
 	for _, j := range slices.Backward(s.master[c.customer]) {
-		out = append(out, c.masterJob(j))
+		out = append(out, c.masterBody(j))
 	}
 	s.mu.Unlock()
 	c.json(200, out)
 }
 
-// masterOf finds the job in the path, -1 when it is answered as not found.
-// Ids compare without regard of case: they were upper-case before Oct 2025.
-func (s *Server) masterOf(c *call) int {
+// masterJob runs fn, under the lock, on the job in the path, or answers that
+// there is none. Ids compare without regard of case: they were upper-case
+// before Oct 2025.
+func (s *Server) masterJob(c *call, fn func(j *job, i int)) bool {
 	want, err := hex.DecodeString(c.r.PathValue("id"))
-	i := slices.IndexFunc(s.master[c.customer], func(j *job) bool { return err == nil && j.hex == hex.EncodeToString(want) })
+	s.mu.Lock()
+	jobs := s.master[c.customer]
+	i := slices.IndexFunc(jobs, func(j *job) bool { return err == nil && j.hex == hex.EncodeToString(want) })
+	if i >= 0 {
+		fn(jobs[i], i)
+	}
+	s.mu.Unlock()
 	if i < 0 {
 		c.masterErr(404, "NotFound", "Not Found", "The job is not found.")
 	}
-	return i
+	return i >= 0
 }
 
 func (s *Server) getMaster(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := s.masterOf(c); i >= 0 {
-		c.json(200, c.masterJob(s.master[c.customer][i]))
+	var answer obj
+	if s.masterJob(c, func(j *job, _ int) { answer = c.masterBody(j) }) {
+		c.json(200, answer)
 	}
 }
 
 func (s *Server) deleteMaster(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := s.masterOf(c); i >= 0 {
-		delete(s.links, s.master[c.customer][i].link)
+	if s.masterJob(c, func(j *job, i int) {
+		delete(s.links, j.link)
 		s.master[c.customer] = slices.Delete(slices.Clone(s.master[c.customer]), i, i+1)
+	}) {
 		c.w.WriteHeader(204)
 	}
 }

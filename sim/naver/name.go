@@ -64,9 +64,11 @@ var productName = map[int]string{powerlink: "파워링크", shopping: "쇼핑검
 // campaignTp are the product names of the API.
 var campaignTp = map[int]string{powerlink: "WEB_SITE", shopping: "SHOPPING", contents: "POWER_CONTENTS", brand: "BRAND_SEARCH", place: "PLACE"}
 
+// firmName is the name of account i: the first len(firms)*len(trades) = 320
+// differ, because 7 and 12 walk through all trades of a firm; later ones are
+// numbered.
 func (s *Server) firmName(i int) string {
-	h := mix(mix(s.o.Seed, 0x6669726d), uint64(i))
-	n := firms[(i+int(mix(s.o.Seed, 3)%16))%len(firms)] + trades[(i/len(firms)+int(h%3)*7)%len(trades)]
+	n := firms[(i+int(mix(s.o.Seed, 3)%16))%len(firms)] + " " + trades[(i*7+i/80)%len(trades)]
 	if round := i / (len(firms) * len(trades)); round > 0 {
 		return fmt.Sprintf("%s %d", n, round+1)
 	}

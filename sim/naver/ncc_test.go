@@ -136,6 +136,13 @@ func TestAccountLists(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
+	names := map[string]bool{}
+	for _, a := range New(Options{Accounts: 700}).Customers() {
+		names[a.Name] = true
+	}
+	if len(names) != 700 {
+		t.Errorf("700 accounts have %d names", len(names))
+	}
 	var links []struct{ ClientCustomerID int64 }
 	c.get("GET", "/customer-links?type=MYCLIENTS", "", &links)
 	if len(links) < 30 || len(links) >= 40 {

@@ -121,7 +121,7 @@ func New(o Options) *Server {
 	s := &Server{o: o, now: o.Now, log: o.Logger, shape: newShape(o), keys: map[string]*key{}, forbid: map[int64]bool{},
 		stat: map[int64][]*job{}, master: map[int64][]*job{}, stuck: map[int64]int{}, links: map[string]*job{},
 		ready:   map[readyKey]time.Time{},
-		lastJob: 1000, byID: map[int64]int{}, calls: map[string]int{}, statuses: map[int]int{}}
+		lastJob: firstJob, byID: map[int64]int{}, calls: map[string]int{}, statuses: map[int]int{}}
 	s.world.Store(&world{map[string]override{}, map[revKey]int{}})
 	if s.now == nil {
 		s.now = time.Now
