@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -57,7 +59,15 @@ func main() {
 type out struct{ stdout, stderr io.Writer }
 
 // run is main with its ends loose, for tests.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintln(stderr, "imreport:", i18n.T(terminalLang(), "cli.internal"))
+			fmt.Fprintln(stderr, " ", i18n.T(terminalLang(), "cli.internal.action"))
+			slog.New(slog.NewTextHandler(stderr, nil)).Error("panic", "value", v, "at", string(debug.Stack()))
+			code = exitFailed
+		}
+	}()
 	var c cli
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("imreport"),

@@ -85,7 +85,7 @@ type Imported struct {
 
 // NewImport checks what is asked for and opens the cache; nothing is asked of
 // Naver but its time. Fields of its errors are named as the command's flags.
-func NewImport(ctx context.Context, c config.Config, o ImportOptions) (im *Import, err error) {
+func NewImport(ctx context.Context, c config.Config, o ImportOptions) (*Import, error) {
 	if o.Tell == nil {
 		o.Tell = func(string, ...any) {}
 	}
@@ -95,51 +95,53 @@ func NewImport(ctx context.Context, c config.Config, o ImportOptions) (im *Impor
 	}
 	// Whatever this machine believes, the days are those of Naver's clock.
 	skew := o.clock(ctx, c.NaverURL)
-	im = &Import{o: o, log: c.Logger(), began: time.Now()}
-	defer func() {
-		if err != nil {
-			im.Close()
-			im = nil
-		}
-	}()
 	in := report.Input{
 		Name: "import", AccountID: customer, Reports: o.Reports, Period: report.Period{From: &o.From, To: &o.To},
 		Destination: report.Destination{Type: report.XLSX},
 	}
-	types := naver.Types()
 	// What is wrong with the words is told before any folder is made.
-	first := report.New(nil, report.Options{Types: types, Archived: everything{}})
+	first := report.New(nil, report.Options{Types: naver.Types(), Archived: everything{}})
 	if err := first.Check(ctx, "", &in, time.Now().Add(skew)); err != nil {
 		return nil, flags(err)
 	}
 	if err := writable(o.Out); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(o.Cache, customer)
-	if im.d, err = db.Open(ctx, db.Options{Dir: dir}); err != nil {
-		if errs.Is(err, "db.data_dir_in_use") {
-			return nil, errs.E(errs.Conflict, "cli.import_running", err, customer)
-		}
+	im := &Import{o: o, log: c.Logger(), began: time.Now()}
+	if err := im.open(ctx, c, customer, in, skew); err != nil {
+		im.Close()
 		return nil, err
 	}
+	return im, nil
+}
+
+// open opens the cache and what collects into it.
+func (im *Import) open(ctx context.Context, c config.Config, customer string, in report.Input, skew time.Duration) (err error) {
+	o, dir := im.o, filepath.Join(im.o.Cache, customer)
+	if im.d, err = db.Open(ctx, db.Options{Dir: dir}); err != nil {
+		if errs.Is(err, "db.data_dir_in_use") {
+			return errs.E(errs.Conflict, "cli.import_running", err, customer)
+		}
+		return err
+	}
 	if err := migrate(ctx, im.d); err != nil {
-		return nil, err
+		return err
 	}
 	store, err := archive.NewDir(filepath.Join(dir, "archive"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	im.archive, im.gate = archive.Open(im.d, store), quota.New(quota.Options{})
-	second := report.New(im.d, report.Options{Types: types, Archived: cached{im, customer}})
-	if err := second.Check(ctx, "", &in, time.Now().Add(skew)); err != nil {
-		return nil, flags(err)
+	kept := report.New(im.d, report.Options{Types: naver.Types(), Archived: cached{im, customer}})
+	if err := kept.Check(ctx, "", &in, time.Now().Add(skew)); err != nil {
+		return flags(err)
 	}
 	im.source, err = naver.New(naver.Options{
 		URL: c.NaverURL, Gate: im.gate, DB: im.d, Archive: im.archive, Log: im.log,
 		ReportDeadline: c.ReportDeadline, ProbeInterval: c.ProbeInterval,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	im.flow = im.gate.Flow(quota.FlowOptions{ID: "import", Class: quota.Interactive})
 	im.order = run.Order{
@@ -147,7 +149,7 @@ func NewImport(ctx context.Context, c config.Config, o ImportOptions) (im *Impor
 		Credential: account.Credential{ID: "import", Platform: account.NaverSearchAd, License: o.License, Secrets: []string{o.Secret}, Revision: 1},
 		Flow:       im.flow, Guard: func(context.Context, *db.Tx) error { return nil },
 	}
-	return im, nil
+	return nil
 }
 
 // clock tells how far this machine's clock is behind Naver's, when that is
