@@ -86,3 +86,38 @@ func (s *Service) forgetOrder(ctx context.Context, tx *db.Tx, e order.Erasure, o
 	})
 	return nil
 }
+
+// Copy is what is kept of one customer here.
+type Copy struct {
+	Suppressed string // why the address gets no mail; empty: it may
+	Messages   []Message
+	Reviews    []Review
+}
+
+// Export is all that is kept of a customer: mails to the address, and mails
+// and reviews of the named orders.
+func (s *Service) Export(ctx context.Context, shopID, email string, orderIDs []string) (c Copy, err error) {
+	h := s.hash(email)
+	if c.Suppressed, err = suppressed(ctx, s.d, shopID, h, s.now()); err != nil {
+		return c, err
+	}
+	if c.Messages, err = db.All(ctx, s.d, scanMessage, `SELECT `+messageColumns+` FROM message
+		WHERE shop_id = $1 AND addr_hash = $2 AND addr_hash <> '' ORDER BY id LIMIT 10000`, shopID, h); err != nil {
+		return c, fmt.Errorf("export messages: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, m := range c.Messages {
+		seen[m.OrderID] = true
+	}
+	for _, id := range orderIDs {
+		seen[id] = true
+	}
+	for id := range seen {
+		all, err := s.reviewsOf(ctx, s.d, shopID, id)
+		if err != nil {
+			return c, err
+		}
+		c.Reviews = append(c.Reviews, all...)
+	}
+	return c, s.illustrate(ctx, c.Reviews)
+}

@@ -319,7 +319,7 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, f Form, l FormLine, o orde
 		ON CONFLICT (shop_id, order_id, line) DO UPDATE SET stars = excluded.stars, body = excluded.body, updated_us = excluded.updated_us,
 			state = CASE WHEN review.state = 'hidden' THEN review.state ELSE excluded.state END
 		RETURNING id, state`,
-		id, f.ShopID, f.OrderID, l.Key, l.product, l.Product, f.OrderName, a.Stars, a.Text, author(o.CustomerName), string(f.Lang), string(state), v.Incentivised, db.US(at)).
+		id, f.ShopID, f.OrderID, l.Key, l.product, l.Product, f.OrderName, a.Stars, a.Text, Author(o.CustomerName), string(f.Lang), string(state), v.Incentivised, db.US(at)).
 		Scan(&id, &state)
 	if err != nil {
 		return fmt.Errorf("write review of order %s: %w", f.OrderID, err)
@@ -349,8 +349,8 @@ func (s *Service) answered(ctx context.Context, tx *db.Tx, m Message, at time.Ti
 	return nil
 }
 
-// author is a name as it is shown beside a review: 김*민, J*** K***.
-func author(name string) string {
+// Author is a name as it is shown beside a review: 김*민, J*** K***.
+func Author(name string) string {
 	r := []rune(strings.TrimSpace(name))
 	switch {
 	case len(r) == 0:

@@ -85,6 +85,12 @@ const (
 	reminderMax    = 180 * 24 * time.Hour
 )
 
+// Check says what is wrong with in, whatever shop it is for.
+func (in SettingsInput) Check() error {
+	v := defaults()
+	return in.apply(&v)
+}
+
 // SetSettings changes what in names.
 func (s *Service) SetSettings(ctx context.Context, shopID string, in SettingsInput) (v Settings, err error) {
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
