@@ -23,6 +23,7 @@ import (
 // Options of the benchmark.
 type Options struct {
 	Rows int    // of 12 columns; 0 means 1,000,000
+	Runs int    // of each writer; 0 means 3
 	Dir  string // where the files are kept; empty: nowhere, they are removed
 }
 
@@ -35,10 +36,15 @@ type Result struct {
 	Writers []Writer `json:"writers"`
 }
 
-// Writer is what one writer took.
+// slow is how long a writer's run may take to be repeated.
+const slow = 30 * time.Second
+
+// Writer is what one writer took, in that of its runs that took least CPU:
+// the one that other work on the machine disturbed least.
 type Writer struct {
 	Name    string  `json:"name"`
 	Version string  `json:"version,omitempty"`
+	Runs    int     `json:"runs"`
 	CPU     float64 `json:"cpu_s"` // user and system
 	Wall    float64 `json:"wall_s"`
 	// Peak is the most memory that was resident at a time, 0 where the system
@@ -88,7 +94,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (res Result, err error) 
 	if job := os.Getenv(childEnv); job != "" {
 		child(ctx, job)
 	}
-	o.Rows = cmp.Or(o.Rows, 1_000_000)
+	o.Rows, o.Runs = cmp.Or(o.Rows, 1_000_000), cmp.Or(o.Runs, 3)
 	dir := o.Dir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "imreport-bench-"); err != nil {
@@ -100,7 +106,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (res Result, err error) 
 	fmt.Fprintf(out, "%d rows of %d columns\n%-14s %-8s %8s %8s %9s %14s %8s %12s\n", o.Rows, len(schema),
 		"writer", "version", "CPU s", "wall s", "peak MB", "above start MB", "file MB", "CPU of ours")
 	for _, c := range contestants {
-		w, err := measure(ctx, c, dir, o.Rows)
+		w, err := best(ctx, c, dir, o)
 		if err != nil {
 			return res, fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -117,6 +123,24 @@ func Run(ctx context.Context, o Options, out io.Writer) (res Result, err error) 
 		fmt.Fprintf(out, "%-14s %-8s %8.2f %8.2f %9.1f %14.1f %8.1f %12.1f\n", w.Name, w.Version, w.CPU, w.Wall, w.Peak, w.Peak-w.Start, w.Size, w.CPUOurs)
 	}
 	return res, nil
+}
+
+// best is the run that took least CPU.
+func best(ctx context.Context, c contestant, dir string, o Options) (least Writer, err error) {
+	for n := 1; n <= o.Runs; n++ {
+		w, err := measure(ctx, c, dir, o.Rows)
+		if err != nil || w.Missing != "" {
+			return w, err
+		}
+		if n == 1 || w.CPU < least.CPU {
+			least = w
+		}
+		least.Runs = n
+		if w.Wall > slow.Seconds() {
+			break
+		}
+	}
+	return least, nil
 }
 
 func measure(ctx context.Context, c contestant, dir string, rows int) (Writer, error) {
