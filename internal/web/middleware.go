@@ -119,10 +119,16 @@ func limit(next http.Handler) http.Handler {
 
 // MaxBody lets a request's body be up to n bytes long, more or less than the
 // megabyte that is usual. It must be called before the body is read; reading
-// further than that is answered 413.
+// further than that is answered 413. A larger body may also take longer.
 func MaxBody(w http.ResponseWriter, r *http.Request, n int64) {
-	if b := Of(r.Context()).body; b != nil {
-		r.Body = http.MaxBytesReader(w, b, n)
+	b := Of(r.Context()).body
+	if b == nil {
+		return
+	}
+	r.Body = http.MaxBytesReader(w, b, n)
+	if n > bodyMax {
+		// Where it is not supported (tests) there is no deadline either.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWithin))
 	}
 }
 

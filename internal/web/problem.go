@@ -16,6 +16,10 @@ import (
 // ProblemType is the media type of a Problem (RFC 9457).
 const ProblemType = "application/problem+json"
 
+// fieldsMax bounds how many wrong fields are named: nobody reads more, and a
+// body of a megabyte can have a hundred thousand.
+const fieldsMax = 100
+
 // Problem is what a caller is told about an error: an RFC 9457 document for
 // programs, the content of an error page for people. It is made of an
 // errs.Error in one place, ProblemOf, and nowhere else.
@@ -135,7 +139,7 @@ func ProblemOf(err error, l i18n.Lang, requestID string) Problem {
 		return ""
 	}
 	p.Detail, p.Action = say(".detail"), say(".action")
-	for _, f := range e.Fields {
+	for _, f := range e.Fields[:min(len(e.Fields), fieldsMax)] {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Name, Code: f.Code(), Message: i18n.T(l, f.Key, f.Args...)})
 	}
 	if e.Kind == errs.Invalid && p.Errors == nil {

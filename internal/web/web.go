@@ -115,6 +115,7 @@ func (s *Site) Quit() <-chan struct{} { return s.quit }
 const (
 	readHeaderWithin = 10 * time.Second
 	readWithin       = 60 * time.Second
+	uploadWithin     = 10 * time.Minute // for bodies above the usual size
 	idleFor          = 120 * time.Second
 	headerMax        = 64 << 10 // bytes
 	stopWithin       = 15 * time.Second

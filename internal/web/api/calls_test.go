@@ -14,7 +14,7 @@ import (
 func TestAPIKeys(t *testing.T) {
 	each(t, func(h *house) {
 		c := h.admin()
-		a := c.do("POST", "/api-keys", `{"name":" 대행사 ","platform":"naver_searchad","license":"​`+license+` ","secret":"`+secretA+`","owner_customer_id":1234567}`).want(201)
+		a := c.do("POST", "/api-keys", `{"name":" 대행사 ","platform":"naver_searchad","license":"\u200b`+license+` ","secret":"`+secretA+`","owner_customer_id":1234567}`).want(201)
 		id := a.text("id")
 		if a.header.Get("Location") != "/api/v1/api-keys/"+id {
 			t.Errorf("Location %q", a.header.Get("Location"))
@@ -90,7 +90,7 @@ func TestAdAccounts(t *testing.T) {
 		c := h.admin()
 		key, id := h.account(c, "1234567")
 		// Numbers, dashes and what a paste brings along are the same customer.
-		for _, customer := range []string{`1234567`, `"​123-4567\u00a0"`, `" 1234567\n"`} {
+		for _, customer := range []string{`1234567`, `"\u200b123-4567\u00a0"`, `" 1234567\n"`} {
 			a := c.do("POST", "/ad-accounts", `{"api_key_id":"`+key+`","customer_id":`+customer+`,"name":"x"}`).want(200)
 			if a.text("id") != id || a.at("customer_id") != "1234567" || a.at("name") != "광고주" {
 				t.Errorf("%s: %s", customer, a.raw)

@@ -248,6 +248,9 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 	s := stream{w: w, c: http.NewResponseController(w)}
 	defer s.free()
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	if err := s.write("retry: %d\n\n", comeBackAfter); err != nil {
 		return nil // gone already
 	}

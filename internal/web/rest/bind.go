@@ -76,6 +76,7 @@ func isJSON(contentType string) bool {
 }
 
 func decodeBytes(b []byte, v any) error {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // the mark that Windows tools put first
 	if len(bytes.TrimSpace(b)) == 0 {
 		b = []byte("{}")
 	}

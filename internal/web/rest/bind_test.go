@@ -79,6 +79,12 @@ func TestDecodeUnreadable(t *testing.T) {
 			t.Errorf("kind %v, want Invalid", k)
 		}
 	})
+	t.Run("a byte order mark is no garbage", func(t *testing.T) {
+		var v sample
+		if err := decodeBytes([]byte("\xef\xbb\xbf{\"n\":1}"), &v); err != nil || v.N != 1 {
+			t.Error(err)
+		}
+	})
 	t.Run("empty is an empty object", func(t *testing.T) {
 		var v sample
 		if err := decodeBytes(nil, &v); err != nil {
