@@ -51,9 +51,13 @@ type Limits struct {
 	Drift bool `json:"drift"`
 	// Incidents has every second morning a time of 1 to 10 minutes at 0.3.
 	Incidents bool `json:"incidents"`
-	// ForeignMax bounds the invisible calls a second of each customer; its own
-	// rate is uniform below it, and each tenth customer is busy with 12. 0: none.
-	ForeignMax float64 `json:"foreign_max"`
+	// ForeignMax bounds the invisible calls a second of each customer by people
+	// in the console and other tools; its own rate is uniform below it. 0: none.
+	// ForeignShare is the share of customers that have any (0 means all),
+	// BusyShare that of those with 12 calls a second.
+	ForeignMax   float64 `json:"foreign_max"`
+	ForeignShare float64 `json:"foreign_share"`
+	BusyShare    float64 `json:"busy_share"`
 	// Guard refuses for 300 s whoever (address or customer) collects 50
 	// refusals of /keywordstool within 3 s; GuardAll watches and refuses all
 	// operations; GuardSticky restarts the 300 s at each further call.
@@ -91,7 +95,8 @@ func ProfileLimits(profile string) Limits {
 	for _, name := range use {
 		l.Scopes[name] = all[name]
 	}
-	l.CountRejected, l.Drift, l.Incidents, l.Guard, l.ForeignMax = true, true, true, true, 5
+	l.CountRejected, l.Drift, l.Incidents, l.Guard = true, true, true, true
+	l.ForeignMax, l.BusyShare = 5, 0.1
 	return l
 }
 
@@ -208,8 +213,11 @@ func (m *limiter) bucket(scope, key string, l Limit) *bucket {
 		b.tokens = b.depth()
 		if scope == ScopeCust && m.l.ForeignMax > 0 {
 			b.foreign = m.l.ForeignMax * unit(mix(h, 7))
-			if mix(h, 8)%10 == 0 {
-				b.foreign = 12
+			switch share := unit(mix(h, 8)); {
+			case share < m.l.BusyShare:
+				b.foreign = busyRate
+			case m.l.ForeignShare > 0 && share >= m.l.ForeignShare:
+				b.foreign = 0
 			}
 		}
 		m.buckets[k] = b
@@ -244,6 +252,9 @@ func (b *bucket) depth() float64 {
 	}
 	return max(3, b.limit.Rate/10)
 }
+
+// busyRate is how many invisible calls a second a busy customer makes.
+const busyRate = 12
 
 // idleJump is the idle time above which drift and foreign calls are not played
 // step by step.

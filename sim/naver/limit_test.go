@@ -192,6 +192,10 @@ func TestIncidentAndForeignTraffic(t *testing.T) {
 	slow := accepted(l, incident{t0, t0.Add(100 * time.Second), 0.3})
 	l.ForeignMax = 15
 	shared := accepted(l)
+	l.ForeignShare = 1e-9
+	if others := accepted(l); others != free {
+		t.Errorf("%d with others at other customers, %d alone", others, free)
+	}
 	if free != 1800 || slow > free/2 || shared >= free-100 {
 		t.Errorf("alone %d, in an incident %d, with others %d", free, slow, shared)
 	}
