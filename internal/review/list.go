@@ -64,10 +64,11 @@ func (s *Service) where(shopID string, f Filter) (alternatives []string, args []
 	}
 	alternatives = []string{base}
 	if q := strings.TrimSpace(f.Search); q != "" {
-		v := arg(find(q))
-		alternatives = []string{base + " AND find = " + v, base + " AND external_id = " + arg(q)}
+		// PostgreSQL wants every argument to be used.
 		if strings.Contains(q, "@") {
 			alternatives = []string{base + " AND addr_hash = " + arg(s.hash(q))}
+		} else {
+			alternatives = []string{base + " AND find = " + arg(find(q)), base + " AND external_id = " + arg(q)}
 		}
 	}
 	if len(f.States) == 0 {
