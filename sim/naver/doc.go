@@ -75,7 +75,8 @@
 // # Where the documents are silent
 //
 // Guesses of ours, not to be relied on: 404 for code 20011; a timestamp too
-// far ahead is refused like an old one; POSTs answer 200 and 201 in turn;
+// far ahead is refused like an old one; /ad-accounts and /manager-accounts need
+// no X-Customer, which they are there to find; POSTs answer 200 and 201 in turn;
 // deltas of Media, Biz and SeasonalEvent are refused; columns of PlaceAd and
 // AdQi; /stats drops deleted entities from ids and refuses a single deleted id
 // with 1018; master jobs are kept until they are deleted.

@@ -120,7 +120,8 @@ func opOf(path string) op {
 }
 
 // origin is what the limits know of a request. Without licence it was refused
-// by auth, and only its address counts.
+// by auth, and only its address counts; customer is 0 in account calls that
+// name none.
 type origin struct {
 	ip, license string
 	customer    int64
@@ -135,7 +136,7 @@ func (o origin) key(scope string) (k string, ok bool) {
 	case ScopeIPKwTool:
 		return o.ip, o.op == opKwTool
 	}
-	if o.license == "" {
+	if o.license == "" || o.customer == 0 && scope != ScopeLicence {
 		return "", false
 	}
 	switch scope {

@@ -136,6 +136,13 @@ func TestAccountLists(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
+	for path, want := range map[string]int{"/ad-accounts": 200, "/manager-accounts": 200, "/ncc/campaigns": 403} {
+		r := c.request("GET", path, "")
+		r.Header.Del("X-Customer")
+		if code, _, body := c.send(r); code != want {
+			t.Errorf("%s without X-Customer: %d %s", path, code, body)
+		}
+	}
 	names := map[string]bool{}
 	for _, a := range New(Options{Accounts: 700}).Customers() {
 		names[a.Name] = true
