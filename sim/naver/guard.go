@@ -23,7 +23,7 @@ func (m *limiter) watches(who origin) bool { return m.l.Guard && (m.l.GuardAll |
 // suspects are the guards that watch a request, with the scope that refuses.
 func suspects(who origin) map[string]string {
 	out := map[string]string{"ip " + who.ip: ScopeIPKwTool}
-	if who.license != "" {
+	if who.customer != 0 {
 		out["customer "+strconv.FormatInt(who.customer, 10)] = ScopeCustKwTool
 	}
 	return out
