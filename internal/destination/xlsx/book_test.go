@@ -419,7 +419,7 @@ func TestCollect(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "w", "r", "3-1.xlsx")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lost.Finish(bg); !errs.Is(err, "xlsx.folder_missing") {
+	if _, err := lost.Finish(bg); !errs.Is(err, "xlsx.write_failed") {
 		t.Errorf("a file that is gone when it is finished: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"imreport/internal/archive"
+	"imreport/internal/errs"
 	"imreport/internal/run"
 )
 
@@ -96,7 +97,7 @@ func (d *Destination) layers(ctx context.Context, w run.Work) ([]Layer, error) {
 func (d *Destination) stillThere(ctx context.Context, name string) error {
 	b, err := d.store.Open(ctx, name)
 	if err != nil {
-		return unavailable(err, d.o.Dir)
+		return stop(errs.E(errs.Unavailable, "xlsx.write_failed", err, d.o.Dir))
 	}
 	return b.Close()
 }
