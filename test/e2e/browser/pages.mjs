@@ -1,0 +1,198 @@
+// Goes through the pages as a person would. Environment: CHROMIUM, BASE, LINK
+// (signs in once), LICENSE, SECRET; SHOTS, a folder for pictures, if wanted.
+import { chromium } from "playwright-core";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import assert from "node:assert/strict";
+
+const { CHROMIUM, BASE, LINK, LICENSE, SECRET, SHOTS } = process.env;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const complaints = [];
+const DESK = { width: 1280, height: 900 }, PHONE = { width: 375, height: 740 };
+
+async function person(options = {}) {
+  const context = await browser.newContext({ locale: "ko-KR", viewport: DESK, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20000);
+  page.on("console", (m) => { if (m.type() === "error" && !/status of (401|403|404|409|422)/.test(m.text())) complaints.push(`${page.url()}: ${m.text()}`); });
+  page.on("pageerror", (e) => complaints.push(`${page.url()}: ${e.message}`));
+  return page;
+}
+
+let pictures = 0;
+async function shot(page, name) {
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${String(++pictures).padStart(2, "0")}-${name}.png`, fullPage: true });
+}
+
+// accessible fails on what axe calls serious or critical.
+async function accessible(page, name) {
+  const found = await page.evaluate(async (source) => {
+    if (!window.axe) (0, eval)(source);
+    return (await window.axe.run(document, { resultTypes: ["violations"] })).violations
+      .filter((v) => v.impact === "serious" || v.impact === "critical")
+      .map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" | ")}`);
+  }, axe);
+  assert.deepEqual(found, [], `accessibility of ${name}`);
+}
+
+// fits fails when the page is wider than the screen.
+async function fits(page, name) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(over <= 0, `${name} is ${over} px wider than the screen`);
+}
+
+async function step(name, run) {
+  try { await run(); console.log("ok", name); } catch (e) { console.log("FAILED", name); throw e; }
+}
+
+// The evaluation of axe needs eval, which the policy of our pages forbids:
+// a context of its own goes around it for that one check.
+const me = await person({ bypassCSP: true });
+
+await step("a stranger is sent to sign in", async () => {
+  await me.goto(BASE + "/raw-data");
+  assert.match(me.url(), /\/sign-in\?next=/);
+  await accessible(me, "sign in");
+  await shot(me, "sign-in");
+  await me.fill("#email", "nobody@example.kr");
+  await me.fill("#password", "not the password");
+  await me.click("main button.primary");
+  assert.ok(await me.locator("[role=alert]").isVisible());
+});
+
+await step("the first link signs in", async () => {
+  await me.goto(LINK);
+  await me.waitForURL("**/raw-data");
+  assert.ok(await me.getByText("API 키 등록").first().isVisible());
+  await accessible(me, "first steps");
+  await shot(me, "steps");
+});
+
+await step("a wrong licence is explained, nothing is lost", async () => {
+  await me.goto(BASE + "/api-keys/new");
+  await me.fill("#name", "에이전시 키");
+  await me.fill("#license", "없는 라이선스");
+  await me.fill("#secret", SECRET);
+  await me.click("form .btn.primary");
+  assert.equal(await me.inputValue("#name"), "에이전시 키");
+  assert.equal(await me.getAttribute("#license", "aria-invalid"), "true");
+  await accessible(me, "key form");
+  await shot(me, "key-wrong");
+});
+
+await step("a key finds its accounts", async () => {
+  await me.fill("#license", LICENSE);
+  await me.fill("#secret", SECRET);
+  await me.click("form .btn.primary");
+  await me.waitForURL(/\/api-keys\/[0-9a-f-]+$/);
+  assert.equal(await me.locator("section tbody tr").count(), 5);
+  await accessible(me, "key");
+  await shot(me, "key");
+});
+
+await step("a period in the wrong order is explained", async () => {
+  await me.goto(BASE + "/raw-data/new");
+  await me.fill("#name", "아침 보고서");
+  await me.selectOption("#account", { index: 1 });
+  await me.check("#kind-range");
+  await me.fill("#from", "2026-03-02");
+  await me.fill("#to", "2026-03-01");
+  await me.click("button.primary");
+  assert.ok(await me.getByText("늦습니다").isVisible());
+  assert.equal(await me.inputValue("#name"), "아침 보고서");
+  await accessible(me, "raw data form");
+  await shot(me, "form-wrong");
+});
+
+await step("the cost is shown before", async () => {
+  await me.check("#kind-last");
+  await me.fill("#last_days", "3");
+  await me.getByText("네이버 요청").waitFor();
+});
+
+let rawData;
+await step("a raw data fills itself while one watches", async () => {
+  await me.click("button.primary:not([value])");
+  await me.waitForURL(/\/raw-data\/[0-9a-f-]+$/);
+  rawData = me.url();
+  await shot(me, "filling");
+  await me.locator(".way.done").waitFor({ timeout: 60000 }); // no reload: the page refreshes itself
+  await accessible(me, "raw data");
+  await shot(me, "filled");
+});
+
+await step("the spreadsheet can be downloaded", async () => {
+  const [download] = await Promise.all([me.waitForEvent("download"), me.click("[data-key=file]")]);
+  assert.match(download.suggestedFilename(), /아침 보고서.*\.xlsx$/);
+  const bytes = readFileSync(await download.path());
+  assert.equal(bytes.subarray(0, 2).toString(), "PK");
+});
+
+await step("without JavaScript everything works as well", async () => {
+  const cookies = await me.context().cookies();
+  const plain = await person({ javaScriptEnabled: false });
+  await plain.context().addCookies(cookies);
+  await plain.goto(rawData);
+  await plain.click("[data-key=refresh]");
+  assert.ok(await plain.getByText("갱신을 시작했습니다").isVisible());
+  for (let i = 0; i < 60 && !(await plain.locator(".way.done").count()); i++) { await plain.waitForTimeout(500); await plain.goto(rawData); }
+  assert.ok(await plain.locator(".way.done").count());
+  await plain.context().close();
+});
+
+await step("every page is accessible and fits a phone, in both languages", async () => {
+  const phone = await person({ viewport: PHONE, bypassCSP: true });
+  await phone.context().addCookies(await me.context().cookies());
+  for (const lang of ["ko", "en"]) {
+    await phone.context().addCookies([{ name: "lang", value: lang, url: BASE }]);
+    for (const path of ["/raw-data", "/raw-data/new", "/api-keys", "/incidents", "/people", "/settings", "/api/docs"]) {
+      await phone.goto(BASE + path);
+      assert.equal(await phone.getAttribute("html", "lang"), lang);
+      await fits(phone, `${path} (${lang})`);
+      await accessible(phone, `${path} (${lang})`);
+      await shot(phone, `phone-${lang}${path.replaceAll("/", "-")}`);
+    }
+  }
+  await phone.context().close();
+});
+
+await step("somebody is invited, joins and sees the same", async () => {
+  await me.goto(BASE + "/people");
+  await me.fill("#email", "colleague@example.kr");
+  await me.selectOption("#role", "viewer");
+  await me.click("aside .btn.primary");
+  const invitation = (await me.textContent("#link")).trim();
+  const colleague = await person();
+  await colleague.goto(invitation);
+  await colleague.fill("#name", "동료");
+  await colleague.fill("#password", "short");
+  await colleague.click("button.primary");
+  assert.equal(await colleague.getAttribute("#password", "aria-invalid"), "true");
+  await colleague.fill("#password", "a long enough sentence");
+  await colleague.click("button.primary");
+  await colleague.waitForURL("**/raw-data");
+  assert.ok(await colleague.getByText("아침 보고서").isVisible());
+  assert.equal(await colleague.getByText("로우데이터 만들기").count(), 0, "a viewer makes nothing");
+  await colleague.goto(rawData + "/edit");
+  assert.ok(await colleague.getByText("역할").first().isVisible());
+  await colleague.context().close();
+});
+
+await step("an unknown address is a page, not a stack trace", async () => {
+  await me.goto(BASE + "/raw-data/no-such-thing");
+  assert.ok(await me.getByText("로우데이터를 찾을 수 없습니다").isVisible());
+});
+
+await step("a raw data is deleted after a question", async () => {
+  await me.goto(rawData + "/delete");
+  await me.click("button.danger");
+  await me.waitForURL("**/raw-data");
+  assert.equal(await me.getByText("아침 보고서").count(), 0);
+});
+
+assert.deepEqual(complaints, [], "the browser's console");
+await browser.close();
