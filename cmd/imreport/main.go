@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"reflect"
@@ -64,7 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		if v := recover(); v != nil {
 			fmt.Fprintln(stderr, "imreport:", i18n.T(terminalLang(), "cli.internal"))
 			fmt.Fprintln(stderr, " ", i18n.T(terminalLang(), "cli.internal.action"))
-			slog.New(slog.NewTextHandler(stderr, nil)).Error("panic", "value", v, "at", string(debug.Stack()))
+			fmt.Fprintf(stderr, "  (%v)\n", v)
+			if os.Getenv("IMREPORT_LOG_LEVEL") == "debug" {
+				fmt.Fprintf(stderr, "%s\n", debug.Stack())
+			}
 			code = exitFailed
 		}
 	}()

@@ -59,7 +59,7 @@ func (a *App) buildReports(ctx context.Context) error {
 		Sources:      map[string]run.Source{account.NaverSearchAd: a.naver},
 		Destinations: map[string]run.Destination{report.XLSX: a.xlsx},
 		Lang:         a.people.Lang, Revisions: a.revisions, Now: a.now, Route: a.route,
-		Writers: runtime.GOMAXPROCS(0), RetryFor: a.c.RetryFor, Picked: a.metrics.picked,
+		Writers: runtime.GOMAXPROCS(0), RetryFor: a.c.RetryFor, Picked: a.metrics.picked, Step: crashStep(),
 	})
 	a.joinKeys()
 	return a.tuneAll(ctx)

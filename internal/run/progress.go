@@ -26,6 +26,7 @@ func (w *worker) Done(pieces int) {
 	w.done += int64(pieces)
 	w.progress = true
 	w.store(w.done == w.pieces)
+	w.s.o.Step("piece")
 }
 
 func (w *worker) planRows(tabs []Tab) {

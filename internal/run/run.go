@@ -111,7 +111,11 @@ type Options struct {
 	// Picked hears how long each run waited from its promotion to its lease;
 	// may be nil.
 	Picked func(time.Duration)
-	Now    func() time.Time
+	// Step hears of each step of a worker of this process once it is durable,
+	// by its name: claimed, IMPORTING, piece, INSERTING, ADDING, finished,
+	// ended. For crash tests; may be nil.
+	Step func(name string)
+	Now  func() time.Time
 }
 
 // Service admits, starts and ends runs.
@@ -146,6 +150,9 @@ func New(d *db.DB, j *jobs.Jobs, o Options) *Service {
 	}
 	if o.Process == "" {
 		o.Process = db.NewID()
+	}
+	if o.Step == nil {
+		o.Step = func(string) {}
 	}
 	if o.Lang == nil {
 		o.Lang = func(context.Context, string) (i18n.Lang, error) { return i18n.Korean, nil }

@@ -31,8 +31,10 @@ func (s *Service) start(ctx context.Context, a startArgs) error {
 		defer s.keeper.release(r.ID)
 		defer flow.Close()
 		w := &worker{s: s, run: r, flow: flow}
+		s.o.Step("claimed")
 		f, err := w.walk(life)
 		w.finish(life, f, err)
+		s.o.Step("ended")
 	})
 	return nil
 }
@@ -159,7 +161,9 @@ func (w *worker) walk(ctx context.Context) (f File, err error) {
 	if err := book.Add(ctx, info); err != nil {
 		return f, err
 	}
-	return book.Finish(ctx)
+	f, err = book.Finish(ctx)
+	w.s.o.Step("finished")
+	return f, err
 }
 
 // advance brings the run to state st, if it has not been there.
@@ -183,7 +187,10 @@ func (w *worker) advance(ctx context.Context, st State) error {
 		if err := enter(ctx, tx, &r, st, CodeNone, nil, w.s.now()); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { w.run = r })
+		tx.AfterCommit(func() {
+			w.run = r
+			w.s.o.Step(st.String())
+		})
 		return nil
 	})
 }
