@@ -12,6 +12,10 @@ func Subject(ctx context.Context, id, detail string) {
 	i.subject, i.detail = id, detail
 }
 
+// OnlyLooked says that a request of a changing route has changed nothing, such
+// as a form that was sent to see what it would cost: it leaves no line.
+func OnlyLooked(ctx context.Context) { Of(ctx).looked = true }
+
 // audited writes a line to the audit log when h has done its work, before its
 // answer is sent: who reads the answer finds the line. What was refused leaves
 // none.
@@ -30,7 +34,7 @@ func (s *Site) audited(a Access, h Handler) Handler {
 // failure goes to the log with all that the line would have said.
 func (s *Site) record(r *http.Request, action string) {
 	i := Of(r.Context())
-	if !i.Known {
+	if !i.Known || i.looked {
 		return
 	}
 	// The caller may have gone; what was done was done.

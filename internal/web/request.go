@@ -27,6 +27,7 @@ type Info struct {
 	subject, detail string
 	body            io.ReadCloser // as it came, before limits
 	err             error         // what the handler returned, for the log
+	looked          bool          // see OnlyLooked
 }
 
 type infoKey struct{}

@@ -203,6 +203,7 @@ func (u *UI) formRefused(w http.ResponseWriter, r *http.Request, f rawDataForm, 
 
 // estimate shows the form again with what it would cost.
 func (u *UI) estimate(w http.ResponseWriter, r *http.Request, f rawDataForm, in report.Input, err error) error {
+	web.OnlyLooked(r.Context())
 	ws := web.Of(r.Context()).Actor.WorkspaceID
 	if in.Name == "" {
 		in.Name = "-" // it costs the same under any name
