@@ -118,7 +118,9 @@ func Mount(calls *rest.API, d Deps) {
 	calls.Add(a.operations()...)
 }
 
-func (a *API) now() time.Time { return a.site.Now() }
+// now is the instant of a change, as exact as the database keeps it: what is
+// answered at once reads the same later.
+func (a *API) now() time.Time { return a.site.Now().UTC().Truncate(time.Microsecond) }
 
 // operations are all calls, in the order of the documents.
 func (a *API) operations() []rest.Operation {

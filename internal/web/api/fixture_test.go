@@ -57,9 +57,11 @@ type house struct {
 	now time.Time
 }
 
-// each runs fn on both databases, with a house that works.
+// each runs fn on both databases, with a house that works. Houses share
+// nothing, and most of their time they wait for a database to be made.
 func each(t *testing.T, fn func(h *house)) {
 	t.Helper()
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		h.work()

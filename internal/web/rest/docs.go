@@ -124,6 +124,7 @@ func docsPage(ops []Operation, s object, l i18n.Lang) ([]byte, error) {
 	t, err := template.New("docs").Funcs(template.FuncMap{
 		"t":     func(key string) string { return i18n.T(l, key) },
 		"lower": strings.ToLower,
+		"code":  codeMarks,
 	}).Parse(docsHTML)
 	if err != nil {
 		return nil, err
@@ -146,6 +147,19 @@ func docsPage(ops []Operation, s object, l i18n.Lang) ([]byte, error) {
 	var b bytes.Buffer
 	err = t.Execute(&b, p)
 	return b.Bytes(), err
+}
+
+// codeMarks turns `x` into <code>x</code>, as readers of the specification do.
+func codeMarks(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) // escaped part by part
 }
 
 func docOpOf(o Operation, s object) docOp {

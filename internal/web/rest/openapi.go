@@ -92,7 +92,11 @@ func (o Operation) least(l i18n.Lang) string {
 	if role == "" || role == workspace.Client {
 		return ""
 	}
-	return i18n.T(l, "api.needs_role", i18n.T(l, "role."+string(role)), string(role))
+	name := i18n.T(l, "role."+string(role))
+	if name != string(role) {
+		name += "(" + string(role) + ")"
+	}
+	return i18n.T(l, "api.needs_role", name)
 }
 
 func (o Operation) spec(s *schemas, problem object) object {
