@@ -143,11 +143,16 @@ func TestKillAtEveryStep(t *testing.T) {
 			t.Run(at, func(t *testing.T) {
 				t.Parallel()
 				h := newHouse(t, postgres)
-				// The work is asked for where nobody dies, before anybody works.
-				p := h.start("serve", "IMREPORT_TEST_CRASH="+at)
-				var all []work
-				all = p.ask()
+				release := h.hold()
+				p := h.start("serve")
+				all := p.ask()
+				p.stop() // gives what it holds back
+				release()
+				p = h.start("serve", "IMREPORT_TEST_CRASH="+at)
 				<-p.done
+				if code := p.cmd.ProcessState.ExitCode(); code != -1 {
+					t.Fatalf("ended with exit code %d, not by a signal:\n%s", code, p.log)
+				}
 				stored, died := h.stored(), time.Now()
 				p = h.start("serve")
 				h.allEnded(p)

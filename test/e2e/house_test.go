@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
+	"imreport/internal/jobs"
 	"imreport/sim/naver"
 )
 
@@ -55,8 +57,18 @@ type house struct {
 	pg    string // empty: SQLite
 	env   []string
 
-	mu    sync.Mutex
-	asked []asked
+	mu     sync.Mutex
+	asked  []asked
+	closed chan struct{} // while set and open, reports are not answered
+}
+
+// hold lets Naver not answer about reports until the function is called.
+func (h *house) hold() (release func()) {
+	c := make(chan struct{})
+	h.mu.Lock()
+	h.closed = c
+	h.mu.Unlock()
+	return func() { close(c) }
 }
 
 // asked is a report that Naver was asked to make.
@@ -83,6 +95,7 @@ func newHouse(t *testing.T, postgres bool, change ...func(*naver.Options)) *hous
 	if postgres {
 		h.pg = dbtest.PostgresURL(t)
 	}
+	h.learn()
 	h.env = []string{
 		"IMREPORT_DATA=" + h.dir, "IMREPORT_DATABASE_URL=" + h.pg, "IMREPORT_SECRET_KEY=" + key, "IMREPORT_NAVER_URL=" + h.url,
 		"IMREPORT_ADMIN_TOKEN=" + adminToken, "IMREPORT_PROBE_INTERVAL=1s", "LANG=en", "HOME=" + h.dir, "PATH=" + os.Getenv("PATH"),
@@ -90,9 +103,40 @@ func newHouse(t *testing.T, postgres bool, change ...func(*naver.Options)) *hous
 	return h
 }
 
+// learn prepares the database as if the gate had met this fast Naver before:
+// how it finds the rate is tested elsewhere and takes its time.
+func (h *house) learn() {
+	h.t.Helper()
+	ctx := context.Background()
+	d, err := db.Open(ctx, db.Options{URL: h.pg, Dir: h.dir})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	if err := errors.Join(jobs.Migrate(ctx, d), d.Migrate(ctx)); err != nil {
+		h.t.Fatal(err)
+	}
+	for kind, id := range map[string]string{"licence": naver.DefaultLicense, "customer": "*", "customer.report": "*", "ip": "naver"} {
+		_, err := d.Exec(ctx, `INSERT INTO quota_rate (kind, id, per_s, ref, budget, at_us) VALUES ($1, $2, 300, 300, 0.01, $3)`, kind, id, db.US(time.Now()))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
 // watch notes every report that is asked for.
 func (h *house) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		closed := h.closed
+		h.mu.Unlock()
+		if closed != nil && !strings.Contains(r.URL.Path, "accounts") {
+			select {
+			case <-closed:
+			case <-r.Context().Done():
+				return
+			}
+		}
 		if r.Method == http.MethodPost && r.URL.Path == "/stat-reports" {
 			b, _ := io.ReadAll(r.Body)
 			r.Body = io.NopCloser(bytes.NewReader(b))
@@ -172,6 +216,20 @@ func (h *house) start(command string, env ...string) *process {
 		h.t.Fatalf("%s does not start:\n%s", command, p.log)
 	}
 	return p
+}
+
+// stop asks the process to stop and waits for it.
+func (p *process) stop() {
+	p.h.t.Helper()
+	_ = p.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-p.done:
+	case <-time.After(time.Minute):
+		p.h.t.Fatalf("the process does not stop:\n%s", p.log)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		p.h.t.Fatalf("stopped with exit code %d:\n%s", code, p.log)
+	}
 }
 
 func (p *process) kill() {
