@@ -39,6 +39,11 @@ type collector struct {
 	// went well in between.
 	broken atomic.Int64
 
+	// askedM is held while /stats is asked, so that it is asked once.
+	askedM    sync.Mutex
+	asked     map[table.Day]int64 // impressions by day
+	campaigns []string            // nil: not read
+
 	mu      sync.Mutex
 	snap    snapshot // of whoever holds the names
 	named   bool     // snap has news to store
@@ -71,16 +76,6 @@ func (c *collector) collect(parent context.Context) error {
 		return c.periodGone(*pl.gone)
 	}
 	c.s.counts.served.Add(int64(pl.total - len(pl.needs)))
-	if c.idle(pl) {
-		if jobs, err := c.s.store.known(ctx, c.o.CustomerID); err != nil {
-			return err
-		} else if len(jobs) == 0 { // no job whose day Naver could have restated
-			done, err := c.settleIdle(ctx, pl)
-			if err != nil || done {
-				return err
-			}
-		}
-	}
 	if len(pl.needs) > 0 && pl.needs[0].day == pl.needs[len(pl.needs)-1].day {
 		// Nothing but the newest day is missing: while it is not published, the
 		// run asks for nothing at all, except the one that asks for all.
@@ -94,6 +89,17 @@ func (c *collector) collect(parent context.Context) error {
 		defer leave()
 		if again, early := c.s.ready.early(pl.needs); early {
 			return c.held(ctx, pl, again)
+		}
+	}
+	known, err := c.s.store.known(ctx, c.o.CustomerID)
+	if err != nil {
+		return err
+	}
+	// Without a job whose day Naver could have restated, there is no list to
+	// look at before an idle account is asked whether it still is.
+	if len(known) == 0 && c.idle(pl) {
+		if done, err := c.settleIdle(ctx, pl); err != nil || done {
+			return err
 		}
 	}
 	if len(pl.needs) > 0 || pl.watch || pl.prove {
@@ -110,6 +116,11 @@ func (c *collector) collect(parent context.Context) error {
 			if pl.gone != nil {
 				return c.periodGone(*pl.gone)
 			}
+		}
+	}
+	if len(known) > 0 && c.idle(pl) {
+		if done, err := c.settleIdle(ctx, pl); err != nil || done {
+			return err
 		}
 	}
 	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
@@ -163,7 +174,7 @@ func (c *collector) tellGate(ctx context.Context, pl plan) {
 	if c.o.Flow == nil {
 		return
 	}
-	lists, err := c.s.listsDue(ctx, c.o)
+	lists, err := c.s.listsDue(ctx, c.o, c.today)
 	if err != nil {
 		return // a forecast, no more
 	}

@@ -12,6 +12,7 @@ import (
 // asking is one list of entities that is read from Naver.
 type asking struct {
 	item  masterItem
+	of    string    // of what kind of ids; empty: the list's own
 	since time.Time // what was made, changed or deleted since; zero: all that exists
 	deep  bool      // asked for what was deleted, not for the next delta
 
@@ -36,12 +37,18 @@ const listJobsMax = 2
 // customer. What a list met stands in it; the error that comes back is one
 // after which nothing else should be tried.
 func (c *collector) readLists(ctx context.Context, all []*asking) error {
+	var asks errgroup.Group
 	for _, a := range all {
-		if a.err = c.askList(ctx, a); a.err != nil {
-			a.done = true
-			if fatal(a.err) {
-				return a.err
-			}
+		asks.Go(func() error {
+			a.err = c.askList(ctx, a)
+			a.done = a.err != nil
+			return nil
+		})
+	}
+	_ = asks.Wait() // its functions return nil
+	for _, a := range all {
+		if a.err != nil && fatal(a.err) {
+			return a.err
 		}
 	}
 	for slices.ContainsFunc(all, func(a *asking) bool { return !a.done }) {

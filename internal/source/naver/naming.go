@@ -150,10 +150,8 @@ func (c *collector) finishNames(ctx context.Context, pl plan) error {
 		return err
 	}
 	defer leave()
-	for _, item := range []string{itemCampaign, itemGroup, itemKeyword, itemChannel, itemMedia, itemAd, itemCriterion} {
-		if err := c.nameAll(ctx, item); err != nil {
-			return err
-		}
+	if err := c.nameAll(ctx); err != nil {
+		return err
 	}
 	if !c.named {
 		return nil
@@ -198,53 +196,73 @@ func (c *collector) unnamed(item string) []string {
 	})
 }
 
-// nameAll names the ids of one list that have no name, the cheapest way first.
-func (c *collector) nameAll(ctx context.Context, item string) error {
-	missing := c.unnamed(item)
-	if len(missing) == 0 {
-		return nil
+// nameAll names the ids that have no name, the cheapest way first: by id, then
+// by the lists of what exists, then by those of what was deleted. The lists of
+// a round are read together.
+func (c *collector) nameAll(ctx context.Context) error {
+	items := []string{itemCampaign, itemGroup, itemKeyword, itemChannel, itemMedia, itemAd, itemCriterion}
+	exist := map[string]bool{} // all that exists was asked for
+	for _, item := range items {
+		missing := c.unnamed(item)
+		if len(missing) == 0 {
+			continue
+		}
+		asked, err := c.nameByID(ctx, item, missing)
+		if err != nil {
+			return err
+		}
+		exist[item] = asked
 	}
-	complete, err := c.nameByID(ctx, item, missing)
-	if err != nil {
-		return err
-	}
-	exist := complete // all that exists has been asked for
-	for _, m := range listsOf(item, missing) {
-		for len(c.unnamed(item)) > 0 {
-			l := c.snap.names.lists[m.name]
-			a := &asking{item: m}
-			switch {
-			case l.read < c.today && !exist:
-				a.since = c.deltaFrom(l)
-			case m.delta && !l.deep:
-				// What is left was deleted: of that Naver tells for two years.
-				a.since, a.deep = c.s.client.clock.real().Add(-deltaMost), true
-			default:
-				a = nil // it was read, and does not have them
+	vain := map[string]bool{} // a list that could not be read leaves it open
+	for _, deep := range []bool{false, true} {
+		var all []*asking
+		for _, item := range items {
+			missing := c.unnamed(item)
+			if len(missing) == 0 {
+				continue
 			}
-			if a == nil {
-				break
+			for _, m := range listsOf(item, missing) {
+				l := c.snap.names.lists[m.name]
+				a := &asking{item: m, of: item, deep: deep}
+				switch {
+				case deep && m.delta && !l.deep:
+					// What is left was deleted: of that Naver tells for two years.
+					a.since = c.s.client.clock.real().Add(-deltaMost)
+				case !deep && !exist[item] && l.read < c.today:
+					a.since = c.deltaFrom(l)
+				default:
+					continue
+				}
+				all = append(all, a)
 			}
-			if err := c.readLists(ctx, []*asking{a}); err != nil {
-				return err
-			}
+		}
+		if len(all) == 0 {
+			continue
+		}
+		if err := c.readLists(ctx, all); err != nil {
+			return err
+		}
+		for _, a := range all {
 			if is(a.err, badRequest) { // a list that Naver does not make any more
 				a.err, a.entries = nil, nil
 			}
 			if a.err != nil {
-				c.s.o.Log.InfoContext(ctx, "names come later", "item", m.name, "customer", c.o.CustomerID, "error", a.err)
-				return nil
+				vain[a.of] = true
+				c.s.o.Log.InfoContext(ctx, "names come later", "item", a.item.name, "customer", c.o.CustomerID, "error", a.err)
+				continue
 			}
 			c.take(a)
-			complete = true
 		}
 	}
-	if !complete {
-		return nil
-	}
-	for _, id := range c.unnamed(item) {
-		c.snap.names.learn(entry{id: id})
-		c.named = true
+	for _, item := range items {
+		// A daily list that could not be read today leaves it open as well.
+		if vain[item] || !exist[item] && !slices.ContainsFunc(listsOf(item, c.unnamed(item)), func(m masterItem) bool { return c.snap.names.lists[m.name].read == c.today }) {
+			continue
+		}
+		for _, id := range c.unnamed(item) {
+			c.snap.names.learn(entry{id: id})
+			c.named = true
+		}
 	}
 	return nil
 }

@@ -329,9 +329,10 @@ func (c *collector) download(ctx context.Context, n need, j job, jobs int) error
 
 // put stores rows as the current version of the piece, and ends its fetch in
 // the same transaction. The job it replaces is deleted at Naver, and its own
-// too when nobody will ask whether its day has changed.
+// too when nobody will ask whether its day has changed. Without a job (0) the
+// one before stays, and is watched on.
 func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *meta, write func(*archive.Writer) error) error {
-	keep := n.day >= c.today-watchDays && c.keepLeft.Add(-1) >= 0
+	keep := id != 0 && n.day >= c.today-watchDays && c.keepLeft.Add(-1) >= 0
 	schema := n.t.schema(0)
 	if p != nil {
 		schema = p.Schema()
@@ -360,7 +361,9 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 	c.mu.Lock()
 	c.fetched[n.piece] = true
 	c.mu.Unlock()
-	c.deleteOld(ctx, n.piece)
+	if id != 0 {
+		c.deleteOld(ctx, n.piece)
+	}
 	return nil
 }
 
@@ -388,18 +391,43 @@ func (c *collector) none(ctx context.Context, n need, f fetch) error {
 	return c.put(ctx, n, f.job, nil, &meta{Job: f.job, None: true}, nil)
 }
 
-// shown asks how often the account's ads were shown on the day, by /stats.
+// shown asks how often the account's ads were shown on the day, by /stats, once
+// for all report types.
 func (c *collector) shown(ctx context.Context, day table.Day) (int64, error) {
-	campaigns, err := c.s.client.campaigns(ctx, c.w)
+	c.askedM.Lock()
+	defer c.askedM.Unlock()
+	if n, ok := c.asked[day]; ok {
+		return n, nil
+	}
+	ids, err := c.campaignIDs(ctx)
 	if err != nil {
 		return 0, err
 	}
-	ids := make([]string, 0, len(campaigns))
-	for _, x := range campaigns {
+	a, err := c.s.client.activity(ctx, c.w, ids, day, day)
+	if err != nil {
+		return 0, err
+	}
+	if c.asked == nil {
+		c.asked = map[table.Day]int64{}
+	}
+	c.asked[day] = int64(a.Impressions)
+	return c.asked[day], nil
+}
+
+// campaignIDs are the ids of all campaigns, read once.
+func (c *collector) campaignIDs(ctx context.Context) ([]string, error) {
+	if c.campaigns != nil {
+		return c.campaigns, nil
+	}
+	all, err := c.s.client.campaigns(ctx, c.w)
+	if err != nil {
+		return nil, err
+	}
+	c.campaigns = make([]string, 0, len(all))
+	for _, x := range all {
 		if x.ID != "" {
-			ids = append(ids, string(x.ID))
+			c.campaigns = append(c.campaigns, string(x.ID))
 		}
 	}
-	a, err := c.s.client.activity(ctx, c.w, ids, day, day)
-	return int64(a.Impressions), err
+	return c.campaigns, nil
 }

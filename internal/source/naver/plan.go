@@ -38,8 +38,12 @@ type plan struct {
 
 // plan compares what is stored with what the order wants. since is when a
 // forced order began; changed are the pieces that Naver has restated.
-func (s *Source) plan(ctx context.Context, o run.Order, since time.Time, changed map[piece]bool) (pl plan, err error) {
-	today := s.today()
+func (s *Source) plan(ctx context.Context, o run.Order, since time.Time, changed map[piece]bool) (plan, error) {
+	return s.planOn(ctx, o, since, changed, s.today())
+}
+
+// planOn is plan for the Korean day today, which may be one to come.
+func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, changed map[piece]bool, today table.Day) (pl plan, err error) {
 	pl.have, err = s.o.Archive.Current(ctx, Platform, o.CustomerID, o.Reports, o.From, o.To)
 	if err != nil {
 		return pl, err
@@ -105,15 +109,21 @@ func (s *Source) mustProve(ctx context.Context, o run.Order) (bool, error) {
 // Estimate is about how many requests an order costs, given what is stored,
 // and how many of its pieces have to be fetched.
 func (s *Source) Estimate(ctx context.Context, o run.Order) (requests, pieces int, err error) {
-	pl, err := s.plan(ctx, o, s.o.Now(), nil)
+	return s.EstimateOn(ctx, o, s.today())
+}
+
+// EstimateOn is Estimate for an order that is collected on the Korean day
+// today, which may be one to come: tomorrow's morning as it looks this evening.
+func (s *Source) EstimateOn(ctx context.Context, o run.Order, today table.Day) (requests, pieces int, err error) {
+	pl, err := s.planOn(ctx, o, s.o.Now(), nil, today)
 	if err != nil {
 		return 0, 0, err
 	}
-	lists, err := s.listsDue(ctx, o)
+	lists, err := s.listsDue(ctx, o, today)
 	if err != nil {
 		return 0, 0, err
 	}
-	all, _ := pl.cost(lists, s.today())
+	all, _ := pl.cost(lists, today)
 	return all, len(pl.needs), nil
 }
 
@@ -138,7 +148,7 @@ func (pl plan) cost(lists int, today table.Day) (all, reports int) {
 }
 
 // listsDue is how many lists of entities the order will read.
-func (s *Source) listsDue(ctx context.Context, o run.Order) (int, error) {
+func (s *Source) listsDue(ctx context.Context, o run.Order, today table.Day) (int, error) {
 	snap, err := s.names(ctx, o.CustomerID, func(string) bool { return false })
 	if err != nil {
 		return 0, err
@@ -146,7 +156,7 @@ func (s *Source) listsDue(ctx context.Context, o run.Order) (int, error) {
 	daily, lazy := itemsFor(o.Reports)
 	n := 0
 	for _, item := range daily {
-		if snap.names.lists[item].read < s.today() {
+		if snap.names.lists[item].read < today {
 			n++
 		}
 	}

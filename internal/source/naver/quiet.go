@@ -2,7 +2,6 @@ package naver
 
 import (
 	"context"
-	"slices"
 
 	"imreport/internal/archive"
 	"imreport/internal/table"
@@ -17,7 +16,7 @@ type activity struct {
 
 // idle reports whether a plan is that of an account in which nothing happens:
 // only the newest days are wanted, and all that is stored of the days before
-// is empty. For such an account two calls tell what a job for each report and
+// is empty. For such an account two or three calls tell what a job for each report and
 // day would tell.
 func (c *collector) idle(pl plan) bool {
 	if c.o.Force || len(pl.needs) == 0 || !c.s.ready.has(c.today-1) {
@@ -43,7 +42,9 @@ func (c *collector) idle(pl plan) bool {
 // show no impression, no click and no conversion in all of their days. done is
 // false when there was something: then the reports are to be fetched.
 func (c *collector) settleIdle(ctx context.Context, pl plan) (done bool, err error) {
-	campaigns, err := c.s.client.campaigns(ctx, c.w)
+	c.askedM.Lock()
+	defer c.askedM.Unlock()
+	ids, err := c.campaignIDs(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -54,11 +55,7 @@ func (c *collector) settleIdle(ctx context.Context, pl plan) (done bool, err err
 	for _, n := range pl.needs {
 		from, to = min(from, n.day), max(to, n.day)
 	}
-	ids := make([]string, 0, len(campaigns))
-	for _, x := range campaigns {
-		ids = append(ids, string(x.ID))
-	}
-	a, err := c.s.client.activity(ctx, c.w, slices.DeleteFunc(ids, func(s string) bool { return s == "" }), from, to)
+	a, err := c.s.client.activity(ctx, c.w, ids, from, to)
 	if err != nil || a != (activity{}) {
 		return false, err
 	}

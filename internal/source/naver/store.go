@@ -123,18 +123,21 @@ func (s store) drop(ctx context.Context, p piece) error {
 	return nil
 }
 
-// arrived ends the fetch: the piece is stored and came from the job. keep says
-// whether the job stays at Naver, to be watched for CHANGED.
+// arrived ends the fetch: the piece is stored and came from the job, or, with
+// job 0, from none. keep says whether the job stays at Naver, to be watched for CHANGED.
 func arrived(ctx context.Context, tx *db.Tx, p piece, job int64, keep bool) error {
-	for _, q := range []string{
-		`DELETE FROM naver_fetch WHERE customer_id = $1 AND report = $2 AND day = $3`,
-		`UPDATE naver_job SET current = NOT current WHERE customer_id = $1 AND report = $2 AND day = $3 AND current`,
-	} {
-		if _, err := tx.Exec(ctx, q, p.customer, p.report, int64(p.day)); err != nil {
-			return fmt.Errorf("end the fetch of %s: %w", p, err)
-		}
+	if _, err := tx.Exec(ctx, `DELETE FROM naver_fetch WHERE customer_id = $1 AND report = $2 AND day = $3`, p.customer, p.report, int64(p.day)); err != nil {
+		return fmt.Errorf("end the fetch of %s: %w", p, err)
 	}
-	_, err := tx.Exec(ctx, `UPDATE naver_job SET current = $3 WHERE customer_id = $1 AND job_id = $2`, p.customer, job, keep)
+	if job == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE naver_job SET current = NOT current WHERE customer_id = $1 AND report = $2 AND day = $3 AND current`,
+		p.customer, p.report, int64(p.day))
+	if err != nil {
+		return fmt.Errorf("end the fetch of %s: %w", p, err)
+	}
+	_, err = tx.Exec(ctx, `UPDATE naver_job SET current = $3 WHERE customer_id = $1 AND job_id = $2`, p.customer, job, keep)
 	if err != nil {
 		return fmt.Errorf("note the source of %s: %w", p, err)
 	}

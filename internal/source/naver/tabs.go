@@ -230,7 +230,13 @@ func outputs(raw table.Schema, n *names) (all []output) {
 		}
 		switch c.Name {
 		case "criterion_id":
-			add("criterion", table.Text, func(r table.Row) table.Value { return n.value(r[i]) })
+			add("criterion", table.Text, func(r table.Row) table.Value {
+				v := n.value(r[i])
+				if _, code, ok := strings.Cut(r[i].Str, "~"); ok && v.Null {
+					return table.S(code) // it says what kind of criterion it is
+				}
+				return v
+			})
 			for _, x := range []struct{ id, name, item string }{{"campaign_id", "campaign", itemCampaign}, {"adgroup_id", "adgroup", itemGroup}} {
 				add(x.id, table.ID, func(r table.Row) table.Value { return n.owner(r[i], x.item) })
 				add(x.name, table.Text, func(r table.Row) table.Value { return n.value(n.owner(r[i], x.item)) })

@@ -163,6 +163,14 @@ func (w *watch) poll(ctx context.Context) {
 				due = wt.due
 			}
 		}
+		// Those who are due a little later are waited for: one list less.
+		late := due
+		for _, wt := range w.waiting {
+			if wt.due.After(late) && wt.due.Sub(due) <= due.Sub(wt.asked)/4 {
+				late = wt.due
+			}
+		}
+		due = late
 		if early := w.last.Add(w.least); due.Before(early) {
 			due = early
 		}
