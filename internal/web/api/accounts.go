@@ -67,6 +67,7 @@ func (a *API) createAccount(ctx context.Context, c *rest.Call, in *newAccountBod
 	}
 	if !created {
 		c.Status = 200
+		c.Unchanged()
 	}
 	c.Created("/ad-accounts", v.ID, v.Name)
 	return accountDoc(v), nil

@@ -96,6 +96,15 @@ func TestAdAccounts(t *testing.T) {
 				t.Errorf("%s: %s", customer, a.raw)
 			}
 		}
+		made := 0
+		for _, line := range c.do("GET", "/audit", "").want(200).items() {
+			if line["action"] == "ad_account.create" {
+				made++
+			}
+		}
+		if made != 1 {
+			t.Errorf("%d accounts made, says the audit log", made)
+		}
 		c.do("POST", "/ad-accounts", `{"api_key_id":"`+key+`","customer_id":"abc"}`).want(422, "malformed")
 		c.do("POST", "/ad-accounts", `{"api_key_id":"nothing","customer_id":"1"}`).want(422, "unknown")
 		a := c.do("POST", "/ad-accounts", `{}`).want(422)

@@ -31,6 +31,10 @@ func (c *Call) Workspace() string { return c.Actor.WorkspaceID }
 // thing, and a short text for people, never a secret.
 func (c *Call) Subject(id, detail string) { web.Subject(c.R.Context(), id, detail) }
 
+// Unchanged says that the call changed nothing after all: the audit log has no
+// line of it.
+func (c *Call) Unchanged() { web.OnlyLooked(c.R.Context()) }
+
 // Created names what the call made: for the audit log, and in the Location
 // header as Prefix + path + "/" + id.
 func (c *Call) Created(path, id, detail string) {

@@ -51,14 +51,11 @@ func (s *schemas) of(t reflect.Type) object {
 	case reflect.Interface:
 		return object{}
 	case reflect.Struct:
-		name := componentName(t)
-		if other, known := s.types[name]; known && other != t {
-			panic("rest: two types are called " + name + ": " + t.String() + " and " + other.String())
-		}
+		name := s.name(t)
 		if _, known := s.named[name]; !known {
 			s.types[name] = t
 			s.named[name] = nil // a type may hold itself
-			s.named[name] = s.structure(name, t)
+			s.named[name] = s.structure(componentName(t), t)
 		}
 		return object{"$ref": "#/components/schemas/" + name}
 	}
@@ -75,6 +72,20 @@ func componentName(t reflect.Type) string {
 		return capital(base) + "Of" + capital(strings.TrimSuffix(of, "Doc"))
 	}
 	return capital(name)
+}
+
+// name is the component that t is: where two packages have a type of the same
+// name, the second carries its package's.
+func (s *schemas) name(t reflect.Type) string {
+	name := componentName(t)
+	if other, known := s.types[name]; !known || other == t {
+		return name
+	}
+	from := t.PkgPath()
+	if _, of, ok := strings.Cut(t.Name(), "["); ok {
+		from = of[:max(0, strings.LastIndexByte(of, '.'))]
+	}
+	return capital(from[strings.LastIndexByte(from, '/')+1:]) + name
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
