@@ -27,9 +27,11 @@ import (
 	"imreport/internal/incident"
 	"imreport/internal/jobs"
 	"imreport/internal/mail"
+	"imreport/internal/notify"
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/schedule"
 	"imreport/internal/seal"
 	"imreport/internal/source/naver"
 	"imreport/internal/web"
@@ -66,6 +68,7 @@ type App struct {
 	people    *workspace.Service
 	incidents *incident.Service
 	mail      mail.Sender
+	mails     *notify.Mails
 
 	gate    *quota.Gate
 	keeper  *quota.Keeper // while this process works
@@ -75,6 +78,9 @@ type App struct {
 	xlsx    *xlsx.Destination
 	reports *report.Service
 	runs    *run.Service
+
+	mornings    *schedule.Service
+	endMornings func() // while this process works
 
 	site *web.Site
 
@@ -88,7 +94,7 @@ type App struct {
 func New(ctx context.Context, c config.Config, o Options) (*App, error) {
 	a := &App{c: c, o: o, log: c.Logger(), process: processName()}
 	for _, build := range []func(context.Context) error{
-		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildSite, a.buildChores,
+		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildSite, a.buildChores,
 	} {
 		if err := build(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -149,6 +155,7 @@ func (a *App) start(ctx context.Context) error {
 	for _, c := range a.chores {
 		go a.keep(ctx, c)
 	}
+	a.keepMornings(ctx)
 	return nil
 }
 
@@ -162,6 +169,7 @@ func (a *App) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
 	a.log.InfoContext(ctx, "stopping: runs are given back")
+	a.endMornings()
 	// Licences are handed over first, so that runs are given back to their
 	// new owners.
 	return errors.Join(a.keeper.Stop(ctx), a.jobs.Stop(ctx), a.runs.Stop(ctx))

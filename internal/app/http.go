@@ -30,7 +30,7 @@ func (a *App) buildSite(context.Context) error {
 	deps := api.Deps{
 		Runs: a.runs, Reports: a.reports, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
-		Estimate: a.estimate, Expected: a.expected,
+		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
 	}
 	api.Mount(calls, deps)
 	ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})

@@ -24,6 +24,8 @@ type metrics struct {
 	stranded *prometheus.Desc
 	rate     *prometheus.Desc
 	build    *prometheus.Desc
+	ticked   *prometheus.Desc
+	started  *prometheus.Desc
 }
 
 func newMetrics(a *App) *metrics {
@@ -38,6 +40,8 @@ func newMetrics(a *App) *metrics {
 		stranded: prometheus.NewDesc("imreport_lanes_stranded_total", "Lanes that the sweeper had to restart; must stay 0.", nil, nil),
 		rate:     prometheus.NewDesc("imreport_quota_rate_per_second", "Learned rate of a scope; licences are shortened.", []string{"scope", "id"}, nil),
 		build:    prometheus.NewDesc("imreport_build_info", "Version of the program.", []string{"version", "database"}, nil),
+		ticked:   prometheus.NewDesc("imreport_morning_last_tick_seconds", "Unix time of the last look at what is due; 0 before the first.", nil, nil),
+		started:  prometheus.NewDesc("imreport_morning_refreshes_started_total", "Refreshes that this process started by itself.", []string{"cause"}, nil),
 	}
 	m.registry.MustRegister(m, m.pickup, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -48,7 +52,7 @@ func (m *metrics) picked(waited time.Duration) { m.pickup.Observe(waited.Seconds
 
 // Describe names the numbers that are read when they are asked for.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.oldest, m.stranded, m.rate, m.build} {
+	for _, d := range []*prometheus.Desc{m.open, m.oldest, m.stranded, m.rate, m.build, m.ticked, m.started} {
 		ch <- d
 	}
 }
@@ -69,6 +73,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(m.rate, prometheus.GaugeValue, r.PerS, r.Kind, id)
 	}
+	m.collectMorning(ch)
 	type count struct {
 		state  run.State
 		reason string
@@ -91,4 +96,20 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	ch <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, oldest)
+}
+
+// collectMorning reads the numbers of refreshes, and of the calls they spare.
+func (m *metrics) collectMorning(ch chan<- prometheus.Metric) {
+	f := m.a.mornings.Figures()
+	ticked := 0.0
+	if !f.Ticked.IsZero() {
+		ticked = float64(f.Ticked.Unix())
+	}
+	ch <- prometheus.MustNewConstMetric(m.ticked, prometheus.GaugeValue, ticked)
+	for _, c := range []run.Cause{run.Scheduled, run.Late, run.Repair} {
+		ch <- prometheus.MustNewConstMetric(m.started, prometheus.CounterValue, float64(f.Started[c]), string(c))
+	}
+	m.a.naver.Counts().Each(func(name, help string, value int64) {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, float64(value))
+	})
 }

@@ -29,7 +29,8 @@ func (a *App) buildPeople(ctx context.Context) (err error) {
 		return err
 	}
 	a.incidents = incident.New(a.d, a.jobs, a.log)
-	a.incidents.Notify(notify.ByMail(a.people, a.mail, a.c.PublicURL, a.log).Incident)
+	a.mails = notify.ByMail(a.people, a.mail, a.c.PublicURL, a.log)
+	a.incidents.Notify(a.mails.Incident)
 	return a.people.Bootstrap(ctx, a.c.AdminToken)
 }
 

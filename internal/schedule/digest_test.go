@@ -79,7 +79,7 @@ func TestEvening(t *testing.T) {
 	h := &house{all: []report.RawData{daily("huge", "07:30", report.ReadyBy), daily("small", "08:30", report.ReadyBy)}, asked: map[string]int{}}
 	h.all[1].AccountID = "other"
 	s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h,
-		Estimate: func(_ context.Context, rd report.RawData) (Cost, error) {
+		Estimate: func(_ context.Context, rd report.RawData, _ time.Time) (Cost, error) {
 			if rd.ID == "huge" {
 				return Cost{"l", 1e6}, nil
 			}

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -35,8 +36,9 @@ type Options struct {
 	Log     *slog.Logger
 	Runs    Runs
 	Reports Reports
-	// Estimate is the expected cost of the next refresh of a raw data.
-	Estimate func(ctx context.Context, rd report.RawData) (Cost, error)
+	// Estimate is the expected cost of the refresh of a raw data that is to be
+	// ready at the instant at.
+	Estimate func(ctx context.Context, rd report.RawData, at time.Time) (Cost, error)
 	// Rate is the learned rate of a licence in requests per second.
 	Rate  func(licence string) float64
 	Rules Rules
@@ -48,9 +50,11 @@ type Options struct {
 	Box *seal.Box
 	// Deliver tells people; nil: nobody is told.
 	Deliver Deliver
-	// Missed hears of a morning that no process looked after in time; may be
-	// nil. It is called in the transaction that catches it up.
+	// Missed hears of a morning that no process looked after in time, OnTime of
+	// one that started as it should; both may be nil. They are called in the
+	// transaction that admits the run.
 	Missed func(ctx context.Context, tx *db.Tx, workspaceID string, at time.Time) error
+	OnTime func(ctx context.Context, tx *db.Tx, workspaceID string) error
 	Now    func() time.Time
 }
 
@@ -68,6 +72,8 @@ type Service struct {
 	costs    map[string]cached
 	planned  time.Time
 	planOver string // what the plan was made for
+	ticked   time.Time
+	started  map[run.Cause]int64
 }
 
 // cached is an estimate and when it was made.
@@ -90,7 +96,7 @@ func New(d *db.DB, j *jobs.Jobs, o Options) *Service {
 	if o.Rules == (Rules{}) {
 		o.Rules = DefaultRules
 	}
-	s := &Service{d: d, jobs: j, o: o, log: o.Log, now: o.Now, costs: map[string]cached{}}
+	s := &Service{d: d, jobs: j, o: o, log: o.Log, now: o.Now, costs: map[string]cached{}, started: map[run.Cause]int64{}}
 	jobs.Handle(j, s.deliver)
 	return s
 }
@@ -137,15 +143,42 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 		if m.start(s.slot(m.rd.ID)).After(now) {
 			continue
 		}
-		ok, err := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, rules.skip(m, now), now)
+		skip := rules.skip(m, now)
+		ok, err := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, skip, now)
 		if err != nil {
 			return started, err
 		}
-		if ok {
+		if ok && skip == "" {
 			started++
+			s.count(run.Scheduled)
 		}
 	}
-	return started, s.digests(ctx, rules, now)
+	if err := s.digests(ctx, rules, now); err != nil {
+		return started, err
+	}
+	s.mu.Lock()
+	s.ticked = now
+	s.mu.Unlock()
+	return started, nil
+}
+
+func (s *Service) count(c run.Cause) {
+	s.mu.Lock()
+	s.started[c]++
+	s.mu.Unlock()
+}
+
+// Figures of a process since it started.
+type Figures struct {
+	Ticked  time.Time           // last time that everything due was started; zero: never
+	Started map[run.Cause]int64 // refreshes by cause
+}
+
+// Figures are the figures as they are now.
+func (s *Service) Figures() Figures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Figures{Ticked: s.ticked, Started: maps.Clone(s.started)}
 }
 
 // morning is an occurrence that has not been started.
@@ -219,7 +252,7 @@ func (s *Service) replan(ctx context.Context, mornings []morning, now time.Time)
 			next[m.rd.ID] = m.at.At
 			continue
 		}
-		c := s.cost(ctx, m.rd, now)
+		c := s.cost(ctx, m.rd, m.at.At, now)
 		jobs = append(jobs, Job{RawDataID: m.rd.ID, Licence: c.Licence, Account: m.rd.AccountID, Due: m.at.At, Calls: c.Calls})
 	}
 	plan := Plan(jobs, s.rate, s.o.Rules)
@@ -235,7 +268,7 @@ func (s *Service) replan(ctx context.Context, mornings []morning, now time.Time)
 // day of four types (docs/quota.md).
 const usual = 45
 
-func (s *Service) cost(ctx context.Context, rd report.RawData, now time.Time) Cost {
+func (s *Service) cost(ctx context.Context, rd report.RawData, at, now time.Time) Cost {
 	s.mu.Lock()
 	c, ok := s.costs[rd.ID]
 	s.mu.Unlock()
@@ -244,7 +277,7 @@ func (s *Service) cost(ctx context.Context, rd report.RawData, now time.Time) Co
 	}
 	cost := Cost{Calls: usual}
 	if s.o.Estimate != nil {
-		got, err := s.o.Estimate(ctx, rd)
+		got, err := s.o.Estimate(ctx, rd, at)
 		if err != nil {
 			s.log.DebugContext(ctx, "no estimate", "raw_data", rd.ID, "error", err)
 		} else {

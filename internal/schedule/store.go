@@ -45,10 +45,10 @@ func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, c
 		}
 		_, err = tx.Exec(ctx, `UPDATE refresh SET run_id = $4 WHERE raw_data_id = $1 AND day = $2 AND cause = $3`,
 			rd.ID, int64(day), string(cause), r.ID)
-		if err == nil && cause == run.Scheduled && now.Sub(due) > silence && s.o.Missed != nil {
-			err = s.o.Missed(ctx, tx, rd.WorkspaceID, due)
+		if err != nil || cause != run.Scheduled {
+			return err
 		}
-		return err
+		return s.judge(ctx, tx, rd, due, now)
 	})
 	if errs.KindOf(err) == errs.NotFound { // deleted meanwhile
 		return false, nil
@@ -57,6 +57,19 @@ func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, c
 		return false, fmt.Errorf("refresh of raw data %s for %s: %w", rd.ID, day, err)
 	}
 	return claimed, nil
+}
+
+// judge says whether a morning started as it should. One that came due by an
+// edit of the raw data after its time was missed by nobody.
+func (s *Service) judge(ctx context.Context, tx *db.Tx, rd report.RawData, due, now time.Time) error {
+	late := now.Sub(due) > silence
+	switch {
+	case late && s.o.Missed != nil && rd.UpdatedAt.Before(due):
+		return s.o.Missed(ctx, tx, rd.WorkspaceID, due)
+	case !late && s.o.OnTime != nil:
+		return s.o.OnTime(ctx, tx, rd.WorkspaceID)
+	}
+	return nil
 }
 
 // claimed are the raw data whose refresh of a cause and day is noted, among

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/incident"
+	"imreport/internal/notify"
+	"imreport/internal/quota"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/schedule"
+	"imreport/internal/table"
+)
+
+// MorningMissed: no process looked after a morning in time. Its subject is the
+// workspace's mornings as a whole.
+const (
+	morningMissed incident.Kind = "morning_missed"
+	allMornings                 = "morning"
+)
+
+// buildMorning builds what refreshes raw data by itself. Every process knows
+// the plan; those that work also start what is due.
+func (a *App) buildMorning(context.Context) error {
+	a.mornings = schedule.New(a.d, a.jobs, schedule.Options{
+		Log: a.log, Runs: a.runs, Reports: a.reports, Estimate: a.morningCost, Rate: a.rate, Zone: a.people.Zone, Box: a.box,
+		Deliver: notify.ForDigests(a.mails, notify.DigestOptions{
+			Channels: func(ctx context.Context, id string) (schedule.Channels, error) { return a.mornings.Channels(ctx, id) },
+		}).Deliver,
+		Missed: a.missedMorning, OnTime: a.morningOnTime, Now: a.now,
+	})
+	return nil
+}
+
+// keepMornings starts what is due until ctx or a.endMornings ends it.
+func (a *App) keepMornings(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	a.endMornings = func() { cancel(); <-done }
+	go func() {
+		defer close(done)
+		a.warn(ctx, "mornings are not looked after", a.mornings.Run(ctx))
+	}()
+}
+
+// morningCost is what the refresh of a raw data that is to be ready at the
+// instant costs.
+func (a *App) morningCost(ctx context.Context, rd report.RawData, at time.Time) (c schedule.Cost, err error) {
+	acc, err := a.keys.Account(ctx, a.d, rd.AccountID)
+	if err != nil {
+		return c, err
+	}
+	if c.Licence, err = a.licence(ctx, a.d, acc.APIKeyID); err != nil {
+		return c, err
+	}
+	def := rd.Freeze(at)
+	c.Calls, _, err = a.naver.EstimateOn(ctx, run.Order{
+		WorkspaceID: rd.WorkspaceID, AccountID: acc.ID, CustomerID: acc.CustomerID, Reports: def.Reports, From: def.From, To: def.To,
+	}, table.DayOf(at))
+	return c, err
+}
+
+// rate is the learned rate of a licence, in requests per second; 0 when this
+// process has not used it.
+func (a *App) rate(licence string) float64 {
+	for _, s := range a.usage(licence).Scopes {
+		if s.Kind == quota.Licence && s.ID == licence {
+			return s.RatePerS
+		}
+	}
+	return 0
+}
+
+// missedMorning opens the incident that a morning did not start on time.
+func (a *App) missedMorning(ctx context.Context, tx *db.Tx, workspaceID string, at time.Time) error {
+	zone := table.KST
+	if name, err := a.people.Zone(ctx, workspaceID); err == nil {
+		if z, err := time.LoadLocation(name); err == nil {
+			zone = z
+		}
+	}
+	_, _, err := a.incidents.Open(ctx, tx, workspaceID, incident.Report{
+		Kind: morningMissed, Subject: allMornings, Args: []string{at.In(zone).Format("2006-01-02 15:04")}, Link: "/morning",
+	}, a.now())
+	return err
+}
+
+func (a *App) morningOnTime(ctx context.Context, tx *db.Tx, workspaceID string) error {
+	_, err := a.incidents.Resolve(ctx, tx, workspaceID, morningMissed, allMornings, a.now())
+	return err
+}
+
+// nextRefresh is when a raw data is filled next by its schedule.
+func (a *App) nextRefresh(rd report.RawData) time.Time { return a.mornings.NextRefresh(rd.ID) }
