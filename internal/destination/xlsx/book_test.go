@@ -478,11 +478,11 @@ func TestSharedTexts(t *testing.T) {
 	text := func(i int) string { return strings.Repeat("글", i%50) + strconv.Itoa(i) }
 	ids := map[int]int32{}
 	for i := range maxShared + 1000 {
-		id, fresh, ok := sh.id(text(i))
+		id, kept, fresh, ok := sh.id(text(i))
 		if ok {
 			ids[i] = id
 		}
-		if !fresh || ok && (int(id) != len(ids)-1 || sh.text(id) != text(i)) {
+		if !fresh || ok && (int(id) != len(ids)-1 || kept != text(i)) {
 			t.Fatalf("text %d: number %d, fresh %v, ok %v", i, id, fresh, ok)
 		}
 	}
@@ -490,11 +490,11 @@ func TestSharedTexts(t *testing.T) {
 		t.Errorf("%d texts of %d bytes", len(ids), sh.bytes)
 	}
 	for i, want := range ids {
-		if id, fresh, ok := sh.id(text(i)); id != want || fresh || !ok {
+		if id, kept, fresh, ok := sh.id(text(i)); id != want || kept != text(i) || fresh || !ok {
 			t.Fatalf("text %d again: number %d, want %d, fresh %v, ok %v", i, id, want, fresh, ok)
 		}
 	}
-	if _, _, ok := sh.id(strings.Repeat("a", maxSharedText+1)); ok {
+	if _, _, _, ok := sh.id(strings.Repeat("a", maxSharedText+1)); ok {
 		t.Error("a long text is shared")
 	}
 }

@@ -181,7 +181,7 @@ func (e *encoder) share(c *column, s string) (int32, bool) {
 		return 0, false
 	}
 	if !c.hasLast || s != c.last {
-		id, fresh, ok := e.shared.id(s)
+		id, kept, fresh, ok := e.shared.id(s)
 		c.looked++
 		if fresh {
 			c.fresh++
@@ -194,7 +194,7 @@ func (e *encoder) share(c *column, s string) (int32, bool) {
 			c.hasLast = false
 			return 0, false
 		}
-		c.last, c.lastID, c.hasLast = e.shared.text(id), id, true
+		c.last, c.lastID, c.hasLast = kept, id, true
 	}
 	e.shared.refs++
 	return c.lastID, true

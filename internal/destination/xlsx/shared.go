@@ -28,11 +28,12 @@ type shared struct {
 	refs   int64 // cells that refer to a text
 }
 
-// slot is free while next is 0. A part of the text's hash stands beside its
-// number: texts lie all over the memory, and looking at one costs.
+// slot is free while next is 0. What a look-up needs stands in one place:
+// texts lie all over the memory, and each further look at it costs.
 type slot struct {
 	hash uint32
 	next int32 // number of the text, plus one
+	place
 }
 
 // place is where a text stands.
@@ -42,35 +43,39 @@ func newShared() *shared {
 	return &shared{seed: maphash.MakeSeed(), slots: make([]slot, 2048)}
 }
 
-// text is the text with a number.
-func (t *shared) text(id int32) string {
-	p := t.texts[id]
+// text is the text at a place.
+func (t *shared) text(p place) string {
 	return t.chunks[p.chunk].String()[p.at : int(p.at)+int(p.size)]
 }
 
-// id is the number of s; ok is false if the table has no room for it. fresh
-// says that it was not there before.
-func (t *shared) id(s string) (id int32, fresh, ok bool) {
+// id is the number of s and the table's own copy of it; ok is false if the
+// table has no room for it. fresh says that it was not there before.
+func (t *shared) id(s string) (id int32, kept string, fresh, ok bool) {
 	if len(s) > maxSharedText {
-		return 0, true, false
+		return 0, "", true, false
 	}
 	hash := uint32(maphash.String(t.seed, s))
 	i := int(hash) & (len(t.slots) - 1)
 	for ; t.slots[i].next > 0; i = (i + 1) & (len(t.slots) - 1) {
-		if at := t.slots[i]; at.hash == hash && t.text(at.next-1) == s {
-			return at.next - 1, false, true
+		at := &t.slots[i]
+		if at.hash != hash || int(at.size) != len(s) {
+			continue
+		}
+		if kept := t.text(at.place); kept == s {
+			return at.next - 1, kept, false, true
 		}
 	}
 	if len(t.texts) >= maxShared || t.bytes+len(s) > maxSharedBytes {
-		return 0, true, false
+		return 0, "", true, false
 	}
-	t.texts = append(t.texts, t.keep(s))
+	p := t.keep(s)
+	t.texts = append(t.texts, p)
 	id = int32(len(t.texts))
-	t.slots[i] = slot{hash, id}
-	if 2*len(t.texts) > len(t.slots) {
+	t.slots[i] = slot{hash, id, p}
+	if 4*len(t.texts) > 3*len(t.slots) {
 		t.grow()
 	}
-	return id - 1, true, true
+	return id - 1, t.text(p), true, true
 }
 
 func (t *shared) grow() {
@@ -115,8 +120,8 @@ func (t *shared) write(w io.Writer) error {
 	b = append(b, `" uniqueCount="`...)
 	b = strconv.AppendInt(b, int64(len(t.texts)), 10)
 	b = append(b, `">`...)
-	for id := range t.texts {
-		b = append(appendT(append(b, `<si>`...), t.text(int32(id))), `</si>`...)
+	for _, p := range t.texts {
+		b = append(appendT(append(b, `<si>`...), t.text(p)), `</si>`...)
 		if len(b) >= flushAt {
 			if _, err := w.Write(b); err != nil {
 				return err

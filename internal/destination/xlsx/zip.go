@@ -11,7 +11,7 @@ import (
 // compression is klauspost's fastest level: of the size that it leaves, level
 // 6 would save a seventh, for 1.7 times the CPU of the whole file (measured,
 // docs/spreadsheets.md).
-const compression = 1
+const compression = 2
 
 // container is the zip file that a spreadsheet is, written as a stream.
 type container struct {
