@@ -28,7 +28,7 @@ const (
 	deadTokenAfter = time.Hour
 	shopsAtOnce    = 8
 	subscribeEvery = time.Hour
-	pageOrders     = 25 // with lines, parcels and refunds: some 400 points of at most 1,000
+	pageOrders     = 10 // with lines, parcels and refunds: some 800 points of at most 1,000
 )
 
 // ReconcileDue asks about every shop whose turn it is.
@@ -86,9 +86,9 @@ const ordersQuery = `query orders($q: String!, $n: Int!, $after: String) {
       id name email createdAt updatedAt cancelledAt cancelReason displayFinancialStatus displayFulfillmentStatus
       test tags sourceName customerLocale
       customer { id firstName lastName emailMarketingConsent { marketingState } }
-      lineItems(first: 50) { pageInfo { hasNextPage endCursor } nodes { id sku name quantity currentQuantity unfulfilledQuantity isGiftCard requiresShipping product { id } variant { id } } }
-      fulfillments(first: 10) { id status displayStatus createdAt updatedAt deliveredAt }
-      refunds(first: 10) { id refundLineItems(first: 20) { nodes { quantity lineItem { id } } } }
+      lineItems(first: 10) { pageInfo { hasNextPage endCursor } nodes { id sku name quantity currentQuantity unfulfilledQuantity isGiftCard requiresShipping product { id } variant { id } } }
+      fulfillments(first: 5) { id status displayStatus createdAt updatedAt deliveredAt }
+      refunds(first: 3) { id refundLineItems(first: 5) { nodes { quantity lineItem { id } } } }
     }
   }
 }`
@@ -229,7 +229,7 @@ func (a *admin) orders(ctx context.Context, began time.Time) error {
 }
 
 // restartPages × pageOrders is below 25,000.
-const restartPages = 800
+const restartPages = 2000
 
 // moreLines fetches the lines of a long order that its page left out.
 func (a *admin) moreLines(ctx context.Context, n *orderNode) error {
