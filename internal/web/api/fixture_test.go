@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ type house struct {
 	source    *fakeSource
 	files     *fakeFiles
 	expected  *quota.Range
+	unread    atomic.Bool // reads of runs fail
 
 	mu  sync.Mutex
 	now time.Time
@@ -105,7 +107,7 @@ func newHouse(t testing.TB, d *db.DB) *house {
 	h.site = web.New(web.Deps{People: h.people, Now: h.clock, PublicURL: "https://reports.example.kr"})
 	h.calls = rest.New(h.site)
 	Mount(h.calls, Deps{
-		Runs: h.runs, Reports: reports, Accounts: h.keys, Incidents: h.incidents, Files: h.files,
+		Runs: &runsOf{h.runs, h}, Reports: reports, Accounts: h.keys, Incidents: h.incidents, Files: h.files,
 		Usage: func(_ context.Context, k account.Key) (quota.Usage, error) {
 			own := func(kind, id string) quota.ScopeUsage {
 				return quota.ScopeUsage{Scope: quota.Scope{Kind: kind, ID: id}, RatePerS: 20}
@@ -125,6 +127,26 @@ func newHouse(t testing.TB, d *db.DB) *house {
 		},
 	})
 	return h
+}
+
+// runsOf fails to read when the test says so.
+type runsOf struct {
+	*run.Service
+	h *house
+}
+
+func (r *runsOf) Get(ctx context.Context, ws, id string) (run.View, error) {
+	if r.h.unread.Load() {
+		return run.View{}, io.ErrUnexpectedEOF
+	}
+	return r.Service.Get(ctx, ws, id)
+}
+
+func (r *runsOf) Item(ctx context.Context, ws, id string) (run.Item, error) {
+	if r.h.unread.Load() {
+		return run.Item{}, io.ErrUnexpectedEOF
+	}
+	return r.Service.Item(ctx, ws, id)
 }
 
 // work makes the house fill spreadsheets until the test ends.

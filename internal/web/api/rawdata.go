@@ -133,15 +133,15 @@ func classOf(priority string) (quota.Class, error) {
 
 // ownAccount refuses an ad account of nobody or of another workspace before
 // anything else is said about it.
-func (a *API) ownAccount(ctx context.Context, workspaceID, id string) error {
+func (a *API) ownAccount(ctx context.Context, workspaceID, id string) (account.Account, error) {
 	if id == "" {
-		return nil // package report says that it is missing
+		return account.Account{}, nil // package report says that it is missing
 	}
-	_, err := a.d.Accounts.AccountIn(ctx, workspaceID, id)
+	acc, err := a.d.Accounts.AccountIn(ctx, workspaceID, id)
 	if errs.KindOf(err) == errs.NotFound {
-		return errs.InvalidField("ad_account_id", "report.account.not_found")
+		err = errs.InvalidField("ad_account_id", "report.account.not_found")
 	}
-	return err
+	return acc, err
 }
 
 func (a *API) createRawData(ctx context.Context, c *rest.Call, in *rawDataBody) (d acceptedDoc, err error) {
@@ -149,7 +149,8 @@ func (a *API) createRawData(ctx context.Context, c *rest.Call, in *rawDataBody) 
 	if err != nil {
 		return d, err
 	}
-	if err := a.ownAccount(ctx, c.Workspace(), input.AccountID); err != nil {
+	acc, err := a.ownAccount(ctx, c.Workspace(), input.AccountID)
+	if err != nil {
 		return d, err
 	}
 	rd, r, err := a.d.Runs.Create(ctx, c.Workspace(), c.Actor.PersonID, input, req)
@@ -157,17 +158,31 @@ func (a *API) createRawData(ctx context.Context, c *rest.Call, in *rawDataBody) 
 		return d, err
 	}
 	c.Created("/raw-data", rd.ID, rd.Name)
-	item, err := a.rawData(ctx, c, rd.ID)
+	it, err := a.d.Runs.Item(ctx, c.Workspace(), rd.ID)
 	if err != nil {
-		return d, err
+		a.late(ctx, err)
+		it = run.Item{RawData: rd, Status: run.Status{State: r.State, Code: r.Reason, Args: r.ReasonArgs, Open: &run.View{Run: r}}}
 	}
-	return a.accepted(ctx, c, r, &item)
+	item := a.rawDataDoc(c.Lang, it, acc)
+	d = a.accepted(ctx, c, r)
+	d.RawData = &item
+	return d, nil
 }
 
 // accepted answers with a run just admitted, and where it stands by now.
-func (a *API) accepted(ctx context.Context, c *rest.Call, r run.Run, item *rawDataDoc) (acceptedDoc, error) {
+func (a *API) accepted(ctx context.Context, c *rest.Call, r run.Run) acceptedDoc {
 	v, err := a.d.Runs.Get(ctx, c.Workspace(), r.ID)
-	return acceptedDoc{Accepted: true, RawData: item, Run: a.runDoc(c.Lang, v)}, err
+	if err != nil {
+		a.late(ctx, err)
+		v = run.View{Run: r}
+	}
+	return acceptedDoc{Accepted: true, Run: a.runDoc(c.Lang, v)}
+}
+
+// late notes that what was just done cannot be read back. The caller hears
+// that it was done, as it was then: an error would make them do it twice.
+func (a *API) late(ctx context.Context, err error) {
+	a.site.Log().WarnContext(ctx, "an answer shows how things were, not how they are", "request_id", web.Of(ctx).ID, "error", err)
 }
 
 func (a *API) estimate(ctx context.Context, c *rest.Call, in *rawDataBody) (d estimateDoc, err error) {
@@ -175,7 +190,7 @@ func (a *API) estimate(ctx context.Context, c *rest.Call, in *rawDataBody) (d es
 	if err != nil {
 		return d, err
 	}
-	if err := a.ownAccount(ctx, c.Workspace(), input.AccountID); err != nil {
+	if _, err := a.ownAccount(ctx, c.Workspace(), input.AccountID); err != nil {
 		return d, err
 	}
 	if err := a.d.Reports.Check(ctx, c.Workspace(), &input, a.now()); err != nil {
@@ -277,7 +292,7 @@ func (a *API) refresh(ctx context.Context, c *rest.Call, in *refreshBody) (d acc
 		return d, err
 	}
 	c.Subject(c.ID(), "")
-	return a.accepted(ctx, c, r, nil)
+	return a.accepted(ctx, c, r), nil
 }
 
 func (a *API) pause(ctx context.Context, c *rest.Call, in *pauseBody) (d rawDataDoc, err error) {

@@ -48,5 +48,5 @@ func (a *API) retryRun(ctx context.Context, c *rest.Call, _ *rest.None) (d accep
 		return d, err
 	}
 	c.Subject(r.ID, "raw data "+r.RawDataID)
-	return a.accepted(ctx, c, r, nil)
+	return a.accepted(ctx, c, r), nil
 }

@@ -91,6 +91,24 @@ func TestAPostIsDoneOncePerKey(t *testing.T) {
 	})
 }
 
+// TestWhatWasDoneIsAnswered loses the database between the commit and the
+// answer: an error would make the caller do it again.
+func TestWhatWasDoneIsAnswered(t *testing.T) {
+	one(t, func(h *house) {
+		c := h.admin()
+		_, acc := h.account(c, "1234567")
+		h.unread.Store(true)
+		a := c.do("POST", "/raw-data", rawDataJSON(acc)).want(201)
+		if a.at("raw_data.name") != "주간 보고서" || a.at("run.state") != 3.0 || a.at("raw_data.customer_id") != "1234567" || a.at("raw_data.run.id") != a.at("run.id") {
+			t.Errorf("answered from memory: %s", a.raw)
+		}
+		c.do("POST", "/raw-data/"+a.text("raw_data.id")+"/refresh", "").want(202)
+		c.do("GET", "/raw-data/"+a.text("raw_data.id"), "").want(500, "internal")
+		h.unread.Store(false)
+		h.ended(c, a.text("run.id"), 7)
+	})
+}
+
 func TestManyAtOnceWithOneKey(t *testing.T) {
 	each(t, func(h *house) {
 		c := h.admin()
