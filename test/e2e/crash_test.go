@@ -177,21 +177,27 @@ func TestKillAtRandom(t *testing.T) {
 		if postgres {
 			q = h.start("worker")
 		}
+		type death struct {
+			stored map[string]bool
+			at     time.Time
+		}
+		var deaths []death
 		for i := range 6 {
 			time.Sleep(time.Duration(100+rnd.IntN(900)) * time.Millisecond)
-			stored, died := h.stored(), time.Now()
 			if postgres && i%2 == 0 {
 				q.kill()
-				h.notAskedAgain(stored, died)
+				deaths = append(deaths, death{h.stored(), time.Now()})
 				q = h.start("worker")
 				continue
 			}
 			p.kill()
-			stored, died = h.stored(), time.Now()
+			deaths = append(deaths, death{h.stored(), time.Now()})
 			p = h.start("serve")
-			h.notAskedAgain(stored, died)
 		}
 		h.allEnded(p)
+		for _, d := range deaths {
+			h.notAskedAgain(d.stored, d.at)
+		}
 		p.check(all)
 	})
 }

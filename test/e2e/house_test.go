@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,6 +41,11 @@ func TestMain(m *testing.M) {
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "the program does not build:", err)
 		os.Exit(1)
+	}
+	// The tests here mostly wait for other processes.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
@@ -395,6 +401,13 @@ func (h *house) notAskedAgain(stored map[string]bool, since time.Time) {
 
 // each runs fn on SQLite and on PostgreSQL.
 func each(t *testing.T, fn func(t *testing.T, postgres bool)) {
-	t.Run("sqlite", func(t *testing.T) { fn(t, false) })
-	t.Run("postgres", func(t *testing.T) { fn(t, true) })
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		fn(t, false)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		fn(t, true)
+	})
 }
