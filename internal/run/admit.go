@@ -18,6 +18,8 @@ type Request struct {
 	Class quota.Class
 	Force bool // fetch again what the archive has
 	Cause Cause
+	// Deadline is when it should be ready; zero: as soon as its class allows.
+	Deadline time.Time
 }
 
 // Create stores a new raw data and admits its first run, in one transaction.
@@ -95,7 +97,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, rd report.RawData, req 
 	r := Run{
 		ID: db.NewID(), RawDataID: rd.ID, WorkspaceID: rd.WorkspaceID, Lane: rd.AccountID, Kind: KindCreate,
 		Cause: req.Cause, Class: req.Class, GateClass: req.Class, Force: req.Force, Ticket: ticket, State: CreateWaiting, Epoch: 1,
-		CreatedAt: s.now(),
+		CreatedAt: s.now(), Deadline: req.Deadline,
 	}
 	var file string
 	err := tx.QueryRow(ctx, `SELECT file FROM raw_data_state WHERE raw_data_id = $1`, rd.ID).Scan(&file)
@@ -108,9 +110,9 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, rd report.RawData, req 
 	_, err = tx.Exec(ctx, `
 		INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
 			subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested,
-			again_class, again_force, again_cause, definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, '', '', '', $11, 0, 1, '', 0, 0, $11, -1, $11, '', '', 0, 0, 0, 0, '', $12, 0, 0)`,
-		r.ID, r.RawDataID, r.WorkspaceID, r.Lane, r.Kind, r.Cause, r.Class, r.Force, r.Ticket, r.State, false, db.US(r.CreatedAt))
+			again_class, again_force, again_cause, deadline_us, definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, '', '', '', $11, 0, 1, '', 0, 0, $11, -1, $11, '', $13, '', 0, 0, 0, 0, '', $12, 0, 0)`,
+		r.ID, r.RawDataID, r.WorkspaceID, r.Lane, r.Kind, r.Cause, r.Class, r.Force, r.Ticket, r.State, false, db.US(r.CreatedAt), db.US(r.Deadline))
 	if err != nil {
 		return r, fmt.Errorf("insert run of raw data %s: %w", rd.ID, err)
 	}
@@ -158,7 +160,11 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 	if r.State.Waiting() {
 		r.Class, r.Force = min(r.Class, req.Class), r.Force || req.Force
 		r.GateClass = r.Class
-		_, err := tx.Exec(ctx, `UPDATE run SET class = $2, gate_class = $2, force = $3 WHERE id = $1`, r.ID, r.Class, r.Force)
+		if r.Deadline.IsZero() || !req.Deadline.IsZero() && req.Deadline.Before(r.Deadline) {
+			r.Deadline = req.Deadline
+		}
+		_, err := tx.Exec(ctx, `UPDATE run SET class = $2, gate_class = $2, force = $3, deadline_us = $4 WHERE id = $1`,
+			r.ID, r.Class, r.Force, db.US(r.Deadline))
 		if err != nil {
 			return r, fmt.Errorf("join run %s: %w", r.ID, err)
 		}

@@ -63,9 +63,11 @@ type Run struct {
 	Attempt     int // faults in a row
 	FaultSince  time.Time
 	Done, Total int64 // work units
-	CreatedAt   time.Time
-	StartedAt   time.Time
-	EndedAt     time.Time
+	// Deadline is when it should be ready, by its schedule; zero: no time is set.
+	Deadline  time.Time
+	CreatedAt time.Time
+	StartedAt time.Time
+	EndedAt   time.Time
 }
 
 // Keys is what runs need to know of API keys and ad accounts. Satisfied by
@@ -179,19 +181,20 @@ func (startArgs) Kind() string { return "run.start" }
 
 const columns = `id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
 	subject, parked, wake_us, epoch, lease_until_us, cancel_requested, definition, attempt, fault_us, done, total,
-	created_us, started_us, ended_us`
+	deadline_us, created_us, started_us, ended_us`
 
 func scan(row db.Scanner) (Run, error) {
 	var r Run
 	var args, definition string
-	var wake, lease, fault, created, started, ended int64
+	var wake, lease, fault, deadline, created, started, ended int64
 	err := row.Scan(&r.ID, &r.RawDataID, &r.WorkspaceID, &r.Lane, &r.Kind, &r.Cause, &r.Class, &r.GateClass, &r.Force, &r.Ticket,
 		&r.State, &r.Reason, &args, &r.Subject, &r.Parked, &wake, &r.Epoch, &lease, &r.Cancel, &definition,
-		&r.Attempt, &fault, &r.Done, &r.Total, &created, &started, &ended)
+		&r.Attempt, &fault, &r.Done, &r.Total, &deadline, &created, &started, &ended)
 	if err != nil {
 		return r, err
 	}
 	r.WakeAt, r.LeaseUntil, r.FaultSince = db.Time(wake), db.Time(lease), db.Time(fault)
+	r.Deadline = db.Time(deadline)
 	r.CreatedAt, r.StartedAt, r.EndedAt = db.Time(created), db.Time(started), db.Time(ended)
 	if args != "" {
 		err = json.Unmarshal([]byte(args), &r.ReasonArgs)

@@ -25,7 +25,7 @@ func (s *Service) start(ctx context.Context, a startArgs) error {
 	if err != nil || !ok {
 		return err
 	}
-	flow := s.o.Gate.Flow(quota.FlowOptions{ID: r.RawDataID, Tenant: r.WorkspaceID, Class: r.GateClass})
+	flow := s.o.Gate.Flow(quota.FlowOptions{ID: r.RawDataID, Tenant: r.WorkspaceID, Class: r.GateClass, Deadline: r.Deadline})
 	life := s.keeper.hold(context.WithoutCancel(ctx), r, flow, began)
 	s.keeper.wg.Go(func() {
 		defer s.keeper.release(r.ID)

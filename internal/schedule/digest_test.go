@@ -24,10 +24,10 @@ func put(t *testing.T, d *db.DB, id string, state run.State, reason run.Code, du
 	exec(`INSERT INTO raw_data (id, workspace_id, ad_account_id, name, reports, period, destination, schedule, paused, paused_until_us,
 		created_by, created_us, updated_us, opened_us, deleted_us) VALUES ($1, 'w', 'a', $1, '[]', '{}', '{}', '', $2, 0, '', 0, 0, 0, 0)`, id, false)
 	exec(`INSERT INTO lane (id, ticket) VALUES ($1, 1)`, id)
-	exec(`INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, force, ticket, state, reason, reason_args,
-		subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested, again_class, again_force, again_cause,
+	exec(`INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
+		subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested, again_class, again_force, again_cause, deadline_us,
 		definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
-		VALUES ($1, $1, 'w', $1, 'update', 'scheduled', 1, $2, 1, $3, $4, '', '', $2, 0, 1, '', 0, 0, $2, -1, $2, '', '', 0, 0, 0, 0, '', 0, 0, 7)`,
+		VALUES ($1, $1, 'w', $1, 'update', 'scheduled', 1, 1, $2, 1, $3, $4, '', '', $2, 0, 1, '', 0, 0, $2, -1, $2, '', 0, '', 0, 0, 0, 0, '', 0, 0, 7)`,
 		id, false, state, reason)
 	exec(`INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us) VALUES ($1, $2, 'scheduled', 'w', $1, '', $3, 0)`,
 		id, int64(table.DayOf(due)-1), db.US(due))

@@ -39,7 +39,7 @@ func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, c
 		if claimed = n == 1; err != nil || !claimed || skip != "" {
 			return err
 		}
-		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Bulk, Cause: cause})
+		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Bulk, Cause: cause, Deadline: due})
 		if err != nil {
 			return err
 		}

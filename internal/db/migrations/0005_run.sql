@@ -32,6 +32,7 @@ CREATE TABLE run (
 	again_class  SMALLINT NOT NULL, -- a refresh asked for while active; -1: none
 	again_force  BOOLEAN NOT NULL,
 	again_cause  TEXT NOT NULL,
+	deadline_us  BIGINT NOT NULL,   -- when it should be ready; 0: nobody said
 	definition   TEXT NOT NULL,     -- frozen when it enters 3
 	attempt      INTEGER NOT NULL,  -- faults in a row
 	fault_us     BIGINT NOT NULL,   -- when that row began
