@@ -18,7 +18,7 @@ const (
 )
 
 // shared is the table of texts that cells refer to by number: a hash table
-// with open addressing, half of the size of a map.
+// with open addressing, smaller than a map and with fewer places to look at.
 type shared struct {
 	seed   maphash.Seed
 	slots  []slot // a power of two of them
