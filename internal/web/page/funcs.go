@@ -141,6 +141,7 @@ var icons = map[string]string{
 	"warn":     `<path d="M12 4 2.5 20h19zM12 10v4.5M12 17.3v.2"/>`,
 	"info":     `<circle cx="12" cy="12" r="9"/><path d="M12 11v5.5M12 7.8v.2"/>`,
 	"search":   `<circle cx="11" cy="11" r="6.5"/><path d="m16 16 4.5 4.5"/>`,
+	"shop":     `<path d="M4 10v10h16V10M3 10l2-6h14l2 6a3 3 0 0 1-6 0 3 3 0 0 1-6 0 3 3 0 0 1-6 0zM10 20v-5h4v5"/>`,
 	"book":     `<path d="M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3zM5 17a3 3 0 0 1 3-3h11"/>`,
 }
 
