@@ -45,6 +45,28 @@ func (f *Flow) SetClass(c Class) {
 	f.g.pump()
 }
 
+// Class is how urgent the flow is now.
+func (f *Flow) Class() Class {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	if fl := f.g.e.flows[f.id]; fl != nil {
+		return fl.Class
+	}
+	return Bulk
+}
+
+// Lend makes to as urgent as f, if f is more urgent: its work is waited for.
+func (f *Flow) Lend(to *Flow) {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	mine, other := f.g.e.flows[f.id], f.g.e.flows[to.id]
+	if mine == nil || other == nil || mine.Class >= other.Class {
+		return
+	}
+	f.g.e.SetClass(to.id, mine.Class)
+	f.g.pump()
+}
+
 // SetLeft says how many calls are still to come, and how many of those count
 // in their customer's narrower scope as well. The gate counts down from there.
 func (f *Flow) SetLeft(calls, reportCalls int) {

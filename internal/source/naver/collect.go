@@ -49,6 +49,8 @@ type collector struct {
 	named   bool     // snap has news to store
 	seen    *seen
 	fetched map[piece]bool
+	late    []run.LatePiece // of what failed: what others of the day need not wait for
+	firm    bool            // something failed for another reason
 }
 
 // brokenMax is how many pieces in a row may fail for Naver's own faults before
@@ -88,7 +90,10 @@ func (c *collector) collect(parent context.Context) error {
 		}
 		defer leave()
 		if again, early := c.s.ready.early(pl.needs); early {
-			return c.held(ctx, pl, again)
+			for _, n := range pl.needs {
+				c.late = append(c.late, run.LatePiece{Report: n.report, Day: n.day, Again: again})
+			}
+			return c.without(c.held(ctx, pl, again))
 		}
 	}
 	known, err := c.s.store.known(ctx, c.o.CustomerID)
@@ -153,7 +158,7 @@ func (c *collector) collect(parent context.Context) error {
 	if err := c.cleanUp(ctx); err != nil && decisive(err) {
 		return either(worst, err)
 	}
-	return worst
+	return c.without(worst)
 }
 
 // held is what a run does whose day is not published: what does not depend on
@@ -243,10 +248,15 @@ func (c *collector) fetchAll(ctx context.Context, cancel context.CancelCauseFunc
 				c.progress.Done(1)
 				return nil
 			}
+			f := asFault(err)
 			mu.Lock()
 			worst = either(worst, err)
+			if is(err, preparing, suspiciousNone, suspiciousPart) {
+				c.late = append(c.late, run.LatePiece{Report: n.report, Day: n.day, Doubtful: f.class != preparing, Again: f.until})
+			} else {
+				c.firm = true
+			}
 			mu.Unlock()
-			f := asFault(err)
 			if f == nil || decisive(err) || ours(f.class) && c.broken.Add(1) >= brokenMax {
 				cancel(err)
 			}

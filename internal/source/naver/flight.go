@@ -4,26 +4,34 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"imreport/internal/quota"
 )
 
 // flights lets one goroutine of the process fetch a piece, and others who want
 // it wait for the outcome. What crosses processes is the row in naver_fetch.
 type flights struct {
 	mu sync.Mutex
-	on map[piece]chan struct{}
+	on map[piece]flight
 }
 
-// enter waits until nobody else fetches p, and holds it until leave.
-func (f *flights) enter(ctx context.Context, p piece) (leave func(), waited bool, err error) {
+type flight struct {
+	done chan struct{}
+	flow *quota.Flow // in whose turn it is; may be nil
+}
+
+// enter waits until nobody else fetches p, and holds it until leave. Whoever
+// waits lends the other its urgency.
+func (f *flights) enter(ctx context.Context, p piece, flow *quota.Flow) (leave func(), waited bool, err error) {
 	for {
 		f.mu.Lock()
-		other := f.on[p]
-		if other == nil {
+		other, taken := f.on[p]
+		if !taken {
 			if f.on == nil {
-				f.on = map[piece]chan struct{}{}
+				f.on = map[piece]flight{}
 			}
 			mine := make(chan struct{})
-			f.on[p] = mine
+			f.on[p] = flight{mine, flow}
 			f.mu.Unlock()
 			return func() {
 				f.mu.Lock()
@@ -34,8 +42,11 @@ func (f *flights) enter(ctx context.Context, p piece) (leave func(), waited bool
 		}
 		f.mu.Unlock()
 		waited = true
+		if flow != nil && other.flow != nil {
+			flow.Lend(other.flow)
+		}
 		select {
-		case <-other:
+		case <-other.done:
 		case <-ctx.Done():
 			return nil, waited, context.Cause(ctx)
 		}

@@ -104,7 +104,7 @@ func TestIdleAccounts(t *testing.T) {
 	}
 }
 
-// TestBackfillUnderTheCap: people have filled the customer's 100 places; 130
+// TestBackfillUnderTheCap: people have filled the customer's 100 places; 40
 // days are collected all the same, no job of ours is pushed out before it was
 // read, and what we leave behind is watched or nothing.
 func TestBackfillUnderTheCap(t *testing.T) {
@@ -119,11 +119,11 @@ func TestBackfillUnderTheCap(t *testing.T) {
 		}
 		st.clock.forward(time.Minute)
 		st.seen.take()
-		o := st.order(customer, 130, "AD")
+		o := st.order(customer, 40, "AD")
 		st.must(o)
 		calls, _ := st.seen.take()
-		if calls[postJob] != 130 {
-			t.Errorf("%d jobs for 130 pieces", calls[postJob])
+		if calls[postJob] != 40 {
+			t.Errorf("%d jobs for 40 pieces", calls[postJob])
 		}
 		rt, _ := typeOf("AD")
 		st.compare(o, rt)

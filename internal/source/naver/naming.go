@@ -63,7 +63,7 @@ func (c *collector) deltaFrom(l listState) time.Time {
 // holdNames lets one collecting of the process work on the customer's names.
 // What another has stored while it waited is taken over.
 func (c *collector) holdNames(ctx context.Context) (leave func(), err error) {
-	leave, waited, err := c.s.flights.enter(ctx, piece{customer: c.o.CustomerID, report: namesReport})
+	leave, waited, err := c.s.flights.enter(ctx, piece{customer: c.o.CustomerID, report: namesReport}, c.o.Flow)
 	if err != nil || !waited {
 		return leave, err
 	}
@@ -153,7 +153,8 @@ func (c *collector) finishNames(ctx context.Context, pl plan) error {
 	if err := c.nameAll(ctx); err != nil {
 		return err
 	}
-	if !c.named {
+	// Stored anew also without news: what came before it was looked at for ids.
+	if !c.named && len(c.fetched) == 0 {
 		return nil
 	}
 	return c.save(ctx)

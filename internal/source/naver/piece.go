@@ -42,7 +42,7 @@ type meta struct {
 // was made, waits for it, and stores what it gives. Whoever else fetches the
 // piece is waited for instead.
 func (c *collector) piece(ctx context.Context, n need) error {
-	leave, waited, err := c.s.flights.enter(ctx, n.piece)
+	leave, waited, err := c.s.flights.enter(ctx, n.piece, c.o.Flow)
 	if err != nil {
 		return err
 	}
@@ -347,6 +347,11 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 			}
 			if err := arrived(ctx, tx, n.piece, id, keep); err != nil {
 				return err
+			}
+			if n.restated && c.s.o.Restated != nil {
+				if err := c.s.o.Restated(ctx, tx, n.customer, n.report, n.day, c.o.RawDataID); err != nil {
+					return err
+				}
 			}
 			var lines []oddRow
 			if p != nil {

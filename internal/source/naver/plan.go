@@ -24,6 +24,8 @@ type need struct {
 	piece
 	t     reportType
 	again bool // a version is stored already
+	// restated: Naver has marked the stored version's job CHANGED.
+	restated bool
 }
 
 // plan is what an order takes.
@@ -71,7 +73,7 @@ func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, chang
 				pl.needs = append(pl.needs, n)
 			case !there:
 			case s.stale(p, o.Force, since, today) || changed[n.piece]:
-				n.again = true
+				n.again, n.restated = true, changed[n.piece]
 				pl.needs = append(pl.needs, n)
 			}
 		}
@@ -80,7 +82,12 @@ func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, chang
 		pl.watch = pl.watch || p.Day >= today-watchDays
 	}
 	// The newest days of all types first: types would otherwise wait in line.
-	slices.SortStableFunc(pl.needs, func(a, b need) int { return int(b.day - a.day) })
+	slices.SortStableFunc(pl.needs, func(a, b need) int {
+		if o.Backfill { // the one that Naver will first not give any more
+			return int(a.day + table.Day(a.t.daysBack) - b.day - table.Day(b.t.daysBack))
+		}
+		return int(b.day - a.day)
+	})
 	pl.prove, err = s.mustProve(ctx, o)
 	return pl, err
 }

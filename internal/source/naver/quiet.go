@@ -71,7 +71,7 @@ func (c *collector) settleIdle(ctx context.Context, pl plan) (done bool, err err
 }
 
 func (c *collector) storeIdle(ctx context.Context, n need) error {
-	leave, _, err := c.s.flights.enter(ctx, n.piece)
+	leave, _, err := c.s.flights.enter(ctx, n.piece, c.o.Flow)
 	if err != nil {
 		return err
 	}

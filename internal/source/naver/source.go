@@ -47,6 +47,10 @@ type Options struct {
 	// Published hears that a day that was late can be had now: runs that are
 	// parked for the subject Preparing can go on. May be nil.
 	Published func(day table.Day)
+	// Restated hears, in the transaction that stores it anew, of a piece that
+	// Naver had marked CHANGED, and for which raw data it was fetched. May be
+	// nil.
+	Restated func(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error
 	// Pauses before a request is repeated after a passing fault; nil means
 	// 1 s and 5 s. Longer pauses are the run's.
 	Pauses []time.Duration

@@ -83,7 +83,7 @@ func (s *Source) stored(ctx context.Context, o run.Order) ([]storedSet, error) {
 			if err != nil {
 				return nil, err
 			}
-			missing = missing || len(pieces) < int(o.To-o.From)+1
+			missing = missing || len(pieces)+lacking(o, name) < int(o.To-o.From)+1
 			set := storedSet{report: name, pieces: pieces, raw: t.rawSchema(pieces)}
 			for _, p := range pieces {
 				set.rows += p.Rows
@@ -97,6 +97,19 @@ func (s *Source) stored(ctx context.Context, o run.Order) ([]storedSet, error) {
 			return nil, err
 		}
 	}
+}
+
+// lacking is how many pieces of a report the order does without.
+func lacking(o run.Order, report string) (n int) {
+	if o.Late == nil {
+		return 0
+	}
+	for _, p := range o.Late.Pieces {
+		if p.Report == report {
+			n++
+		}
+	}
+	return n
 }
 
 // silent is a run.Progress that nobody looks at.
