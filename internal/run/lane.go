@@ -51,7 +51,7 @@ func (s *Service) promoteNext(ctx context.Context, tx *db.Tx, lane string) (bool
 	}
 	for {
 		r, err := scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM run
-			WHERE lane_id = $1 AND state IN (1, 2) AND NOT parked ORDER BY class, ticket LIMIT 1`, lane))
+			WHERE lane_id = $1 AND state IN (1, 2) AND NOT parked ORDER BY ticket LIMIT 1`, lane))
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, nil
 		}
@@ -290,6 +290,7 @@ type ended struct {
 	reason Code
 	args   []any
 	file   *File
+	late   []LatePiece // what the file lacks
 }
 
 // end ends run r, which the caller has read under the lane's lock, and in the
@@ -316,9 +317,14 @@ func (s *Service) end(ctx context.Context, tx *db.Tx, r Run, e ended) error {
 	}
 	if e.state == Success {
 		_, err := tx.Exec(ctx, `UPDATE raw_data_state SET file = $2, file_run_id = $3, data_through = $4, filled_us = $5
-			WHERE raw_data_id = $1`, r.RawDataID, file, r.ID, dataThrough(r.Definition), db.US(now))
+			WHERE raw_data_id = $1`, r.RawDataID, file, r.ID, dataThrough(r.Definition, e.late), db.US(now))
 		if err != nil {
 			return fmt.Errorf("file of raw data %s: %w", r.RawDataID, err)
+		}
+		if len(e.late) > 0 && s.o.Lacks != nil {
+			if err := s.o.Lacks(ctx, tx, r, e.late); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.again(ctx, tx, r, e); err != nil {

@@ -35,10 +35,29 @@ type Order struct {
 	Reports     []string // report types of the platform: "AD"
 	From, To    table.Day
 	Force       bool // fetch again what would be served from the archive
-	Flow        *quota.Flow
+	// Backfill: the days that the platform will soon not give any more come
+	// first, not the newest.
+	Backfill bool
+	Flow     *quota.Flow
+	// Late takes the pieces that a run may go on without; nil: it waits for
+	// them.
+	Late *Lacking
 	// Guard is called in each transaction that stores something of the run:
 	// its error (the lease is lost, the run was cancelled) undoes it.
 	Guard func(ctx context.Context, tx *db.Tx) error
+}
+
+// Lacking gathers pieces that the platform does not have yet, or not whole,
+// though it has others of the same day.
+type Lacking struct{ Pieces []LatePiece }
+
+// LatePiece is one of them.
+type LatePiece struct {
+	Report string
+	Day    table.Day
+	// Doubtful: what the platform gave contradicts its own statistics.
+	Doubtful bool
+	Again    time.Time // when to ask again
 }
 
 // Progress hears how far a step is. Done never falls within a run.
@@ -94,6 +113,8 @@ type Info struct {
 	DataThrough table.Day
 	FilledAt    time.Time
 	Revisions   []Revision
+	// Late are report types whose newest days are still to come.
+	Late []LatePiece
 }
 
 // Revision is a day that the platform restated since the last filling.

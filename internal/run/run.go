@@ -103,6 +103,9 @@ type Options struct {
 	// Revisions lists what the platform restated since the last filling, for
 	// the info tab; may be nil.
 	Revisions func(ctx context.Context, o Order, since time.Time) ([]Revision, error)
+	// Lacks hears, in the transaction that ends a run well, of the pieces that
+	// it went on without; nil: runs wait for all of them.
+	Lacks func(ctx context.Context, tx *db.Tx, r Run, late []LatePiece) error
 	// RetryFor is how long transient faults are retried; 0 means 6 h.
 	RetryFor time.Duration
 	// FirstPause is the pause after the first fault, doubled up to 10 min; 0
@@ -298,5 +301,12 @@ func encode(v any) string {
 	return string(b)
 }
 
-// dataThrough is the last day that a filled definition covers.
-func dataThrough(def report.Definition) table.Day { return def.To }
+// dataThrough is the last day that a filled definition covers with all of its
+// report types.
+func dataThrough(def report.Definition, late []LatePiece) table.Day {
+	to := def.To
+	for _, p := range late {
+		to = min(to, p.Day-1)
+	}
+	return to
+}

@@ -57,6 +57,7 @@ const (
 	CodePaced                  Code = "paced"
 	CodePlatformPreparing      Code = "platform_preparing"
 	CodePlatformClosed         Code = "platform_closed"
+	CodeLateTypes              Code = "late_types" // beside 7: some report types come later
 	CodeRetrying               Code = "retrying"
 	CodeResumed                Code = "resumed"
 	CodePaused                 Code = "paused"

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +54,11 @@ func (w *worker) prepare(ctx context.Context) (err error) {
 	w.order = Order{
 		RunID: r.ID, RawDataID: r.RawDataID, WorkspaceID: r.WorkspaceID, AccountID: w.account.ID, Credential: cred,
 		CustomerID: w.account.CustomerID, Reports: r.Definition.Reports, From: r.Definition.From, To: r.Definition.To,
-		Force: r.Force, Flow: w.flow, Guard: w.guard,
+		Force: r.Force, Backfill: r.Class == quota.Backfill, Flow: w.flow, Guard: w.guard,
+	}
+	// What was asked for because something was missing waits until it is there.
+	if w.s.o.Lacks != nil && r.Cause != Late && r.Cause != Repair {
+		w.order.Late = &w.late
 	}
 	return nil
 }
@@ -64,6 +70,7 @@ type worker struct {
 	flow    *quota.Flow
 	account account.Account
 	order   Order
+	late    Lacking // what it went on without
 
 	mu       sync.Mutex
 	pieces   int64 // planned
@@ -145,7 +152,8 @@ func (w *worker) walk(ctx context.Context) (f File, err error) {
 	}
 	info := Info{
 		Account: w.account.Name, CustomerID: w.account.CustomerID, Platform: w.account.Platform,
-		From: w.order.From, To: w.order.To, DataThrough: w.order.To, FilledAt: w.s.now(),
+		From: w.order.From, To: w.order.To, DataThrough: dataThrough(w.run.Definition, w.late.Pieces), FilledAt: w.s.now(),
+		Late: w.late.Pieces,
 	}
 	if w.s.o.Revisions != nil {
 		filled, err := w.s.filledAt(ctx, w.run.RawDataID)
@@ -220,7 +228,11 @@ func (w *worker) settle(ctx context.Context, f File, err, cause error) error {
 	s := w.s
 	switch {
 	case err == nil:
-		return s.endWith(ctx, w.run, ended{state: Success, file: &f})
+		e := ended{state: Success, file: &f, late: w.late.Pieces}
+		if len(e.late) > 0 {
+			e.reason, e.args = CodeLateTypes, lateArgs(e.late)
+		}
+		return s.endWith(ctx, w.run, e)
 	case errors.Is(cause, errCancelled), errors.Is(err, errCancelled):
 		return s.endWith(ctx, w.run, ended{state: Failed, reason: CodeCancelled})
 	case errors.Is(cause, errShutdown), errors.Is(cause, errMoved):
@@ -237,6 +249,20 @@ func (w *worker) settle(ctx context.Context, f File, err, cause error) error {
 		return w.retry(ctx, stop)
 	}
 	return s.endWith(ctx, w.run, ended{state: Failed, reason: stop.Reason, args: stop.Args})
+}
+
+// lateArgs are the arguments of the reason late_types: the types, and the
+// first day that lacks them.
+func lateArgs(late []LatePiece) []any {
+	var types []string
+	day := late[0].Day
+	for _, p := range late {
+		if !slices.Contains(types, p.Report) {
+			types = append(types, p.Report)
+		}
+		day = min(day, p.Day)
+	}
+	return []any{strings.Join(types, ", "), day.String()}
 }
 
 // asStop says what to do about any error. One that names no reason is ours;

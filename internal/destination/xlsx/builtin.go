@@ -77,6 +77,9 @@ func (b *Book) inform(ctx context.Context) error {
 	field("xlsx.info.platform", b.platform())
 	field("xlsx.info.period", b.period())
 	field("xlsx.info.data_through", in.DataThrough)
+	for _, p := range in.Late {
+		field("xlsx.info.late", p.Report+" "+p.Day.String())
+	}
 	if !in.FilledAt.IsZero() {
 		field("xlsx.info.filled_at", in.FilledAt.In(table.KST).Format("2006-01-02 15:04")+" KST")
 	}
