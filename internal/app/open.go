@@ -18,6 +18,10 @@ import (
 
 // openDatabase opens the database and sees to its version.
 func (a *App) openDatabase(ctx context.Context) error {
+	// A setting that is missing is told before anything is connected.
+	if a.c.DatabaseURL != "" && a.c.SecretKey == "" {
+		return errs.E(errs.Invalid, "cli.secret_key_required", nil)
+	}
 	d, err := db.Open(ctx, db.Options{URL: a.c.DatabaseURL, Dir: a.c.Data})
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func (s *Service) promoteNext(ctx context.Context, tx *db.Tx, lane string) (bool
 	}
 	for {
 		r, err := scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM run
-			WHERE lane_id = $1 AND state IN (1, 2) AND NOT parked ORDER BY ticket LIMIT 1`, lane))
+			WHERE lane_id = $1 AND state IN (1, 2) AND NOT parked ORDER BY class, ticket LIMIT 1`, lane))
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, nil
 		}

@@ -85,7 +85,7 @@ func TestWhatCannotBeDoneIsTold(t *testing.T) {
 		code int
 		want string
 	}{
-		"folder_in_use":    {args: []string{"serve", "--addr", "127.0.0.1:0"}, code: 1, want: "Another imreport uses this data folder"},
+		"folder_in_use":    {args: []string{"serve", "--addr", "127.0.0.1:0"}, code: 1, want: "Another imreport is using the data folder"},
 		"worker_on_sqlite": {args: []string{"worker"}, code: 2, want: "A worker needs PostgreSQL"},
 		"address_in_use": {env: []string{"IMREPORT_DATA=" + t.TempDir()}, args: []string{"serve", "--addr", strings.TrimPrefix(p.url, "http://")},
 			code: 1, want: "Cannot listen on this address"},
@@ -99,7 +99,9 @@ func TestWhatCannotBeDoneIsTold(t *testing.T) {
 		"config_file_lost": {args: []string{"serve", "--config", "/nowhere.yaml"}, code: 2, want: "nowhere.yaml"},
 		"doctor":           {args: []string{"doctor"}, code: 0, want: "All is well."},
 		"postgres_no_key": {env: []string{"IMREPORT_SECRET_KEY=", "IMREPORT_DATABASE_URL=postgres://nobody@127.0.0.1:1/x"}, args: []string{"serve"},
-			code: 1, want: "The database cannot be reached"},
+			code: 2, want: "a secret key is required"},
+		"database_lost": {env: []string{"IMREPORT_DATABASE_URL=postgres://nobody@127.0.0.1:1/x"}, args: []string{"serve"},
+			code: 1, want: "127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out := h.program(c.env, c.args...)
