@@ -28,7 +28,7 @@ func (a *App) buildSite(context.Context) error {
 	})
 	calls := rest.New(a.site)
 	deps := api.Deps{
-		Runs: a.runs, Reports: a.reports, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
+		Runs: a.runs, Reports: opener{a.reports, a.mornings}, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
 		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"imreport/internal/db"
@@ -94,3 +95,27 @@ func (a *App) morningOnTime(ctx context.Context, tx *db.Tx, workspaceID string) 
 
 // nextRefresh is when a raw data is filled next by its schedule.
 func (a *App) nextRefresh(rd report.RawData) time.Time { return a.mornings.NextRefresh(rd.ID) }
+
+// lacks and restated pass on what the morning has to see to later: it is built
+// after those who tell.
+func (a *App) lacks(ctx context.Context, tx *db.Tx, r run.Run, late []run.LatePiece) error {
+	return a.mornings.Lacks(ctx, tx, r, late)
+}
+
+func (a *App) restated(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error {
+	return a.mornings.Restated(ctx, tx, customerID, report, day, rawDataID)
+}
+
+// opener is the reports as the outside sees them: who looks at a raw data that
+// refreshes on demand, starts it.
+type opener struct {
+	*report.Service
+	mornings *schedule.Service
+}
+
+// Opened notes the look.
+func (o opener) Opened(ctx context.Context, rd report.RawData, now time.Time) error {
+	err := o.Service.Opened(ctx, rd, now)
+	_, started := o.mornings.Opened(ctx, rd, now)
+	return errors.Join(err, started)
+}

@@ -49,7 +49,7 @@ func (a *App) buildReports(ctx context.Context) error {
 	}
 	a.naver, err = naver.New(naver.Options{
 		URL: a.c.NaverURL, Gate: a.gate, DB: a.d, Archive: a.archive, Accounts: a.keys, Log: a.log,
-		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published,
+		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published, Restated: a.restated,
 	})
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (a *App) buildReports(ctx context.Context) error {
 		Log: a.log, Process: a.process, Reports: a.reports, Keys: a.keys, Gate: a.gate,
 		Sources:      map[string]run.Source{account.NaverSearchAd: a.naver},
 		Destinations: map[string]run.Destination{report.XLSX: a.xlsx},
-		Lang:         a.people.Lang, Revisions: a.revisions, Now: a.now, Route: a.route,
+		Lang:         a.people.Lang, Revisions: a.revisions, Lacks: a.lacks, Now: a.now, Route: a.route,
 		Writers: runtime.GOMAXPROCS(0), RetryFor: a.c.RetryFor, Picked: a.metrics.picked, Step: crashStep(),
 	})
 	a.joinKeys()

@@ -153,8 +153,17 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 			s.count(run.Scheduled)
 		}
 	}
-	if err := s.digests(ctx, rules, now); err != nil {
-		return started, err
+	for _, more := range []func() (int, error){
+		func() (int, error) { return s.lates(ctx, now) },
+		func() (int, error) { return s.repairs(ctx, all, now) },
+		func() (int, error) { return 0, s.forget(ctx, now) },
+		func() (int, error) { return 0, s.digests(ctx, rules, now) },
+	} {
+		n, err := more()
+		started += n
+		if err != nil {
+			return started, err
+		}
 	}
 	s.mu.Lock()
 	s.ticked = now

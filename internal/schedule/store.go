@@ -39,7 +39,11 @@ func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, c
 		if claimed = n == 1; err != nil || !claimed || skip != "" {
 			return err
 		}
-		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Bulk, Cause: cause, Deadline: due})
+		req := run.Request{Class: quota.Bulk, Cause: cause}
+		if cause == run.Scheduled && due.After(now) {
+			req.Deadline = due
+		}
+		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, req)
 		if err != nil {
 			return err
 		}
@@ -134,4 +138,35 @@ func (s *Service) since(ctx context.Context, scheduled []report.RawData, now tim
 		}
 	}
 	return since, nil
+}
+
+// Opened is told that somebody looks at a raw data: one that was left out this
+// morning because nobody had done so for long is refreshed now. started says
+// whether it was.
+func (s *Service) Opened(ctx context.Context, rd report.RawData, now time.Time) (started bool, err error) {
+	if rd.Schedule == nil {
+		return false, nil
+	}
+	err = s.d.InTx(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE refresh SET skipped = '', asked_us = $4, due_us = $4
+			WHERE raw_data_id = $1 AND day = $2 AND cause = $3 AND skipped = 'idle'`,
+			rd.ID, int64(table.DayOf(now)-1), string(run.Scheduled), db.US(now))
+		if started = n > 0; err != nil || !started {
+			return err
+		}
+		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Interactive, Cause: run.Scheduled})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE refresh SET run_id = $4 WHERE raw_data_id = $1 AND day = $2 AND cause = $3`,
+			rd.ID, int64(table.DayOf(now)-1), string(run.Scheduled), r.ID)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("refresh of raw data %s on demand: %w", rd.ID, err)
+	}
+	if started {
+		s.count(run.Scheduled)
+	}
+	return started, nil
 }

@@ -1,0 +1,200 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+// Lacks notes what a run was filled without, in the transaction that ends it:
+// a second refresh is to bring it. Satisfies run.Options.
+func (s *Service) Lacks(ctx context.Context, tx *db.Tx, r run.Run, late []run.LatePiece) error {
+	for _, p := range late {
+		_, err := tx.Exec(ctx, `INSERT INTO late_piece (raw_data_id, day, report, workspace_id, doubtful, again_us)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (raw_data_id, day, report) DO NOTHING`,
+			r.RawDataID, int64(p.Day), p.Report, r.WorkspaceID, p.Doubtful, db.US(p.Again))
+		if err != nil {
+			return fmt.Errorf("note what raw data %s lacks: %w", r.RawDataID, err)
+		}
+	}
+	return nil
+}
+
+// Restated notes that the platform changed the numbers of a piece, in the
+// transaction that stores the new ones for a raw data: others that show the
+// old ones are to be refreshed. Satisfies naver.Options.
+func (s *Service) Restated(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO restated_piece (customer_id, report, day, raw_data_id, at_us) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (customer_id, report, day) DO UPDATE SET raw_data_id = excluded.raw_data_id, at_us = excluded.at_us`,
+		customerID, report, int64(day), rawDataID, db.US(s.now()))
+	if err != nil {
+		return fmt.Errorf("note the restated %s %s of customer %s: %w", report, day, customerID, err)
+	}
+	return nil
+}
+
+// lateFor is for how many days a missing piece is remembered: longer than the
+// mornings fetch a day again by themselves.
+const lateFor = 4
+
+// lacking is a piece that a raw data was filled without, and what has become
+// of its second refresh.
+type lacking struct {
+	rawData, workspace string
+	day                table.Day
+	report             string
+	doubtful           bool
+	again              time.Time
+	state              run.State // of the refresh's run; -1: not asked for
+	reason             run.Code
+}
+
+func (l lacking) cause() run.Cause {
+	if l.doubtful {
+		return run.Repair
+	}
+	return run.Late
+}
+
+// probing reports whether the run of l's refresh finds out whether the report
+// is published: one that waits for something else does not.
+func (l lacking) probing() bool {
+	return l.state.Open() && l.reason != run.CodeKeyInvalid && l.reason != run.CodePaused
+}
+
+// lates starts the second refreshes that are due. Of those who lack the same
+// report of the same day, one asks for it until it is published; the others
+// follow when it has succeeded.
+func (s *Service) lates(ctx context.Context, now time.Time) (started int, err error) {
+	old := int64(table.DayOf(now) - lateFor)
+	all, err := db.All(ctx, s.d, func(r db.Scanner) (l lacking, err error) {
+		var again int64
+		err = r.Scan(&l.rawData, &l.workspace, &l.day, &l.report, &l.doubtful, &again, &l.state, &l.reason)
+		l.again = db.Time(again)
+		return l, err
+	}, `SELECT l.raw_data_id, l.workspace_id, l.day, l.report, l.doubtful, l.again_us, coalesce(r.state, -1), coalesce(r.reason, '')
+		FROM late_piece l
+		LEFT JOIN refresh f ON f.raw_data_id = l.raw_data_id AND f.day = l.day AND f.cause = CASE WHEN l.doubtful THEN 'repair' ELSE 'late' END
+		LEFT JOIN run r ON r.id = f.run_id
+		WHERE l.day >= $1 ORDER BY l.again_us, l.raw_data_id`, old)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	type of struct {
+		report string
+		day    table.Day
+	}
+	there, asked := map[of]bool{}, map[of]bool{}
+	for _, l := range all {
+		k := of{l.report, l.day}
+		if !l.doubtful {
+			there[k] = there[k] || l.state == run.Success
+			asked[k] = asked[k] || l.probing()
+		}
+	}
+	for _, l := range all {
+		k := of{l.report, l.day}
+		if l.state >= 0 || l.again.After(now) || !l.doubtful && !there[k] && asked[k] {
+			continue
+		}
+		ok, err := s.second(ctx, l.workspace, l.rawData, l.day, l.cause(), now)
+		if err != nil {
+			return started, err
+		}
+		if ok {
+			started++
+		}
+		asked[k] = true
+	}
+	return started, nil
+}
+
+// forget drops what is too old to be brought by a second refresh.
+func (s *Service) forget(ctx context.Context, now time.Time) error {
+	_, err := s.d.Exec(ctx, `DELETE FROM late_piece WHERE day < $1`, int64(table.DayOf(now)-30))
+	return err
+}
+
+// second claims a refresh of cause late or repair, unless the raw data is
+// paused or gone. The morning's pause is no reason to try again later: the
+// next refresh brings it.
+func (s *Service) second(ctx context.Context, workspaceID, rawDataID string, day table.Day, cause run.Cause, now time.Time) (bool, error) {
+	rd := report.RawData{ID: rawDataID, WorkspaceID: workspaceID}
+	ok, err := s.claim(ctx, rd, day, cause, now, "", now)
+	if ok {
+		s.count(cause)
+	}
+	return ok, err
+}
+
+// repairs refreshes those who show numbers that the platform has restated.
+func (s *Service) repairs(ctx context.Context, all []report.RawData, now time.Time) (started int, err error) {
+	type restated struct {
+		customer, report, rawData string
+		day                       table.Day
+		at                        int64
+	}
+	pieces, err := db.All(ctx, s.d, func(r db.Scanner) (p restated, err error) {
+		err = r.Scan(&p.customer, &p.report, &p.day, &p.rawData, &p.at)
+		return p, err
+	}, `SELECT customer_id, report, day, raw_data_id, at_us FROM restated_piece ORDER BY at_us LIMIT 500`)
+	if err != nil || len(pieces) == 0 {
+		return 0, err
+	}
+	byAccount := map[string][]report.RawData{}
+	for _, rd := range all {
+		byAccount[rd.AccountID] = append(byAccount[rd.AccountID], rd)
+	}
+	for _, p := range pieces {
+		accounts, err := db.All(ctx, s.d, db.Value[string], `SELECT id FROM ad_account WHERE customer_id = $1`, p.customer)
+		if err != nil {
+			return started, fmt.Errorf("accounts of customer %s: %w", p.customer, err)
+		}
+		for _, a := range accounts {
+			for _, rd := range byAccount[a] {
+				from, to := rd.Period.Days(table.DayOf(now))
+				if rd.ID == p.rawData || rd.IsPaused(now) || p.day < from || p.day > to || !slices.Contains(rd.Reports, p.report) {
+					continue
+				}
+				older, err := s.filledBefore(ctx, rd.ID, p.at)
+				if err != nil || !older {
+					if err != nil {
+						return started, err
+					}
+					continue
+				}
+				ok, err := s.second(ctx, rd.WorkspaceID, rd.ID, p.day, run.Repair, now)
+				if err != nil {
+					return started, err
+				}
+				if ok {
+					started++
+				}
+			}
+		}
+		_, err = s.d.Exec(ctx, `DELETE FROM restated_piece WHERE customer_id = $1 AND report = $2 AND day = $3 AND at_us = $4`,
+			p.customer, p.report, int64(p.day), p.at)
+		if err != nil {
+			return started, fmt.Errorf("restated %s %s of customer %s: %w", p.report, p.day, p.customer, err)
+		}
+	}
+	return started, nil
+}
+
+// filledBefore reports whether the raw data has a spreadsheet that is older
+// than the instant.
+func (s *Service) filledBefore(ctx context.Context, rawDataID string, at int64) (bool, error) {
+	var n int
+	err := s.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE raw_data_id = $1 AND file <> '' AND filled_us < $2`,
+		rawDataID, at).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("filling of raw data %s: %w", rawDataID, err)
+	}
+	return n > 0, nil
+}
