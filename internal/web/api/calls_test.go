@@ -53,7 +53,7 @@ func TestAPIKeys(t *testing.T) {
 }
 
 func TestADeadKeySaysWhich(t *testing.T) {
-	each(t, func(h *house) {
+	one(t, func(h *house) {
 		c := h.admin()
 		id, _ := h.account(c, "1234567")
 		h.source.refused = &account.Refused{Reason: account.ReasonSecret, Revision: 1}
@@ -400,7 +400,7 @@ func TestListsAreReadPageByPage(t *testing.T) {
 }
 
 func TestPeopleTokensAndWorkspaces(t *testing.T) {
-	each(t, func(h *house) {
+	one(t, func(h *house) {
 		c := h.admin()
 		me := c.do("GET", "/profile", "").want(200)
 		if me.at("role") != "owner" || me.at("instance") != true || me.at("workspace.id") == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -71,9 +72,11 @@ func each(t *testing.T, fn func(h *house)) {
 	})
 }
 
-// one runs fn on SQLite only: for what no database can make different.
+// one runs fn on SQLite only: for what no database can make different, or what
+// its own package tests on both.
 func one(t *testing.T, fn func(h *house)) {
 	t.Helper()
+	t.Parallel()
 	h := newHouse(t, dbtest.SQLite(t))
 	h.work()
 	fn(h)
@@ -208,10 +211,9 @@ func (h *house) admin() *client { return h.as(adminToken) }
 
 func (c *client) with(name, value string) *client {
 	d := *c
-	d.heads = map[string]string{name: value}
-	for k, v := range c.heads {
-		d.heads[k] = v
-	}
+	d.heads = map[string]string{}
+	maps.Copy(d.heads, c.heads)
+	d.heads[name] = value
 	return &d
 }
 

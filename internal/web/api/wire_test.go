@@ -169,7 +169,7 @@ func TestARunningPostIsConflict(t *testing.T) {
 }
 
 func TestTheFileIsSentWholeAndInParts(t *testing.T) {
-	each(t, func(h *house) {
+	one(t, func(h *house) {
 		c := h.admin()
 		_, acc := h.account(c, "1234567")
 		a := c.do("POST", "/raw-data", strings.Replace(rawDataJSON(acc), "주간 보고서", `주간/보고서 \"A\" 100%`, 1)).want(201)
