@@ -117,7 +117,7 @@ func (s *Service) Counts(ctx context.Context, shopID string) (map[State]int, err
 	n := map[State]int{}
 	for _, st := range States {
 		var c int
-		err := s.d.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM message WHERE shop_id = $1 AND state = $2 LIMIT $3) some`, shopID, string(st), countMost).Scan(&c)
+		err := s.d.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM message WHERE shop_id = $1 AND state = $2 LIMIT $3) part`, shopID, string(st), countMost).Scan(&c)
 		if err != nil {
 			return nil, fmt.Errorf("count messages: %w", err)
 		}

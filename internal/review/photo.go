@@ -3,7 +3,9 @@ package review
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"image"
@@ -82,12 +84,20 @@ func (s *Service) AddPhoto(ctx context.Context, token, line string, r io.Reader)
 	if err != nil {
 		return p, err
 	}
-	p = Photo{ID: db.NewID(), Width: w, Height: h, Bytes: int64(len(b)), order: o.ID, line: line}
+	// The same picture of the same line is the same photo: a form that is sent
+	// twice adds it once.
+	sum := sha256.Sum256([]byte(o.ID + "\x00" + line + "\x00" + string(b)))
+	p = Photo{ID: hex.EncodeToString(sum[:16]), Width: w, Height: h, Bytes: int64(len(b)), order: o.ID, line: line}
 	name := s.photoFile(p.ID)
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return p, fmt.Errorf("keep picture: %w", err)
 	}
-	if err := os.WriteFile(name, b, 0o600); err != nil {
+	// Whole or not at all, also beside another upload of the same.
+	tmp := name + "." + db.NewID()
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return p, fmt.Errorf("keep picture: %w", err)
+	}
+	if err := os.Rename(tmp, name); err != nil {
 		return p, fmt.Errorf("keep picture: %w", err)
 	}
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
@@ -97,17 +107,22 @@ func (s *Service) AddPhoto(ctx context.Context, token, line string, r io.Reader)
 		if err != nil {
 			return fmt.Errorf("lock form: %w", err)
 		}
-		n, err := tx.Exec(ctx, `INSERT INTO review_photo (id, shop_id, order_id, line, width, height, bytes, created_us)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE (SELECT count(*) FROM review_photo WHERE shop_id = $2 AND order_id = $3 AND line = $4) < $9`,
-			p.ID, sh.ID, o.ID, line, w, h, p.Bytes, db.US(s.now()), photosPerLine)
-		if err == nil && n == 0 {
+		var have, same int
+		err = tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE id = $4) FROM review_photo WHERE shop_id = $1 AND order_id = $2 AND line = $3`,
+			sh.ID, o.ID, line, p.ID).Scan(&have, &same)
+		if err != nil {
+			return fmt.Errorf("count pictures: %w", err)
+		}
+		switch {
+		case same > 0:
+			return nil
+		case have >= photosPerLine:
 			return errs.InvalidField("photo", "review.photo_too_many", photosPerLine)
 		}
+		_, err = tx.Exec(ctx, `INSERT INTO review_photo (id, shop_id, order_id, line, width, height, bytes, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			p.ID, sh.ID, o.ID, line, w, h, p.Bytes, db.US(s.now()))
 		return err
 	})
-	if err != nil {
-		s.removePhoto(p.ID)
-	}
 	return p, err
 }
 
@@ -162,7 +177,7 @@ func (s *Service) PhotoFile(ctx context.Context, id, token, shopID string) (name
 }
 
 func (s *Service) photosOf(ctx context.Context, q db.Queryer, shopID, orderID string) (map[string][]Photo, error) {
-	all, err := db.All(ctx, q, scanPhoto, `SELECT id, width, height, bytes, order_id, line FROM review_photo WHERE shop_id = $1 AND order_id = $2 ORDER BY id`, shopID, orderID)
+	all, err := db.All(ctx, q, scanPhoto, `SELECT id, width, height, bytes, order_id, line FROM review_photo WHERE shop_id = $1 AND order_id = $2 ORDER BY created_us, id`, shopID, orderID)
 	if err != nil {
 		return nil, fmt.Errorf("pictures of order %s: %w", orderID, err)
 	}
@@ -191,7 +206,7 @@ func (s *Service) illustrate(ctx context.Context, all []Review) error {
 		at[v.OrderID] = append(at[v.OrderID], i)
 	}
 	photos, err := db.All(ctx, s.d, scanPhoto, `SELECT id, width, height, bytes, order_id, line FROM review_photo
-		WHERE shop_id = $1 AND order_id IN (`+db.Params(2, len(args)-1)+`) ORDER BY id`, args...)
+		WHERE shop_id = $1 AND order_id IN (`+db.Params(2, len(args)-1)+`) ORDER BY created_us, id`, args...)
 	if err != nil {
 		return fmt.Errorf("pictures: %w", err)
 	}

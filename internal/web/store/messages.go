@@ -62,7 +62,7 @@ type messagesView struct {
 	States []review.State
 	State  string
 	Query  string
-	Counts map[review.State]int
+	Counts map[string]int
 	Next   string
 	Bulks  []review.Bulk
 	active bool // something is under way
@@ -108,7 +108,7 @@ func (s *Store) messages(w http.ResponseWriter, r *http.Request) error {
 		v.Rows = append(v.Rows, rowOf(l, m))
 		v.active = v.active || m.State.InFlight() || m.State == review.Queued
 	}
-	if v.Counts, err = s.d.Reviews.Counts(r.Context(), sh.ID); err != nil {
+	if v.Counts, err = s.counts(r.Context(), sh.ID); err != nil {
 		return err
 	}
 	bulks, err := s.d.Reviews.Bulks(r.Context(), sh.ID, 5)

@@ -86,7 +86,17 @@ func (s *Store) mountShops() {
 type shopRow struct {
 	shop.Shop
 	Set    review.Settings
-	Counts map[review.State]int
+	Counts map[string]int
+}
+
+// counts are the messages of a shop by state, as templates look them up.
+func (s *Store) counts(ctx context.Context, shopID string) (map[string]int, error) {
+	n, err := s.d.Reviews.Counts(ctx, shopID)
+	out := map[string]int{}
+	for st, c := range n {
+		out[string(st)] = c
+	}
+	return out, err
 }
 
 func (s *Store) shops(w http.ResponseWriter, r *http.Request) error {
@@ -106,7 +116,7 @@ func (s *Store) shops(w http.ResponseWriter, r *http.Request) error {
 		if rows[i].Set, err = s.d.Reviews.Settings(r.Context(), sh.ID); err != nil {
 			return err
 		}
-		if rows[i].Counts, err = s.d.Reviews.Counts(r.Context(), sh.ID); err != nil {
+		if rows[i].Counts, err = s.counts(r.Context(), sh.ID); err != nil {
 			return err
 		}
 	}
@@ -166,7 +176,7 @@ func (s *Store) rotate(w http.ResponseWriter, r *http.Request) error {
 
 // overview is how a shop stands.
 type overview struct {
-	Counts map[review.State]int
+	Counts map[string]int
 	States []review.State
 	Kept   []shopify.Kept
 	Rating review.Rating
@@ -179,7 +189,7 @@ func (s *Store) shop(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := overview{States: review.States, Widget: s.site.PublicURL(r) + "/widget/" + sh.ID}
-	if v.Counts, err = s.d.Reviews.Counts(r.Context(), sh.ID); err != nil {
+	if v.Counts, err = s.counts(r.Context(), sh.ID); err != nil {
 		return err
 	}
 	if v.Rating, err = s.d.Reviews.Rating(r.Context(), sh.ID, ""); err != nil {
