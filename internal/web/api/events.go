@@ -12,6 +12,7 @@ import (
 	"imreport/internal/errs"
 	"imreport/internal/run"
 	"imreport/internal/web"
+	"imreport/internal/workspace"
 )
 
 // Events tell what /status would say, as it changes. Runs may be worked at by
@@ -30,8 +31,7 @@ const (
 	watchEvery = time.Second
 	restFactor = 4
 	heartbeat  = 15 * time.Second
-	// streamLast bounds a stream; the client comes back by itself. It is how a
-	// token or a membership that has ended loses its stream.
+	// streamLast bounds a stream; the client comes back by itself.
 	streamLast = 15 * time.Minute
 	// sendWithin is how long a client may take to read an event.
 	sendWithin = 10 * time.Second
@@ -268,6 +268,9 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 		case <-end.C:
 			return nil
 		case <-beat.C:
+			if !a.stillIn(r) {
+				return nil
+			}
 			if err := s.write(": \n\n"); err != nil {
 				return nil
 			}
@@ -286,6 +289,18 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
+}
+
+// stillIn reports whether the caller may still hear of the workspace: a token
+// may have been revoked, a person removed, a session ended or turned to another
+// workspace. While nobody can tell, it is still so.
+func (a *API) stillIn(r *http.Request) bool {
+	asked := web.WithInfo(r, &web.Info{})
+	if err := a.site.Authenticate(asked); err != nil {
+		return errs.KindOf(err) != errs.Unauthenticated
+	}
+	now := web.Of(asked.Context())
+	return now.Known && now.Actor.WorkspaceID == web.Of(r.Context()).Actor.WorkspaceID && now.Actor.May(workspace.ReadRawData)
 }
 
 // stream writes events, each within its time.

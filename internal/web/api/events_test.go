@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"imreport/internal/errs"
 	"imreport/internal/run"
+	"imreport/internal/web"
 )
 
 // stream reads the events of a server.
@@ -220,6 +222,29 @@ func TestASlowListenerHearsTheLastChange(t *testing.T) {
 	if _, changed := l.take(); len(changed) != 0 {
 		t.Errorf("told twice")
 	}
+}
+
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	one(t, func(h *house) {
+		c := h.admin()
+		tok := c.do("POST", "/tokens", `{"name":"x","role":"client"}`).want(201)
+		a := &API{site: h.site}
+		r := httptest.NewRequest("GET", "/api/v1/events", nil)
+		r.Header.Set("Authorization", "Bearer "+tok.text("token"))
+		r = web.WithInfo(r, &web.Info{})
+		h.ok(h.site.Authenticate(r))
+		if !a.stillIn(r) {
+			h.t.Error("a good token has lost its stream")
+		}
+		c.do("DELETE", "/tokens/"+tok.text("id"), "").want(204)
+		if a.stillIn(r) {
+			h.t.Error("a revoked token keeps its stream")
+		}
+		r = web.WithInfo(httptest.NewRequest("GET", "/api/v1/events", nil), &web.Info{})
+		if a.stillIn(r) {
+			h.t.Error("nobody has a stream")
+		}
+	})
 }
 
 func TestStreamsAreBounded(t *testing.T) {

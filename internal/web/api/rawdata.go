@@ -25,7 +25,7 @@ type (
 		Destination targetBody    `json:"destination" required:"true"`
 		TemplateID  *rest.Text    `json:"template_id"`
 		Schedule    *scheduleBody `json:"schedule"`
-		Priority    string        `json:"priority" enum:"interactive,bulk" default:"interactive"`
+		Priority    string        `json:"priority" enum:"interactive,bulk,backfill" default:"interactive"`
 		Force       bool          `json:"force"`
 	}
 	periodBody struct {
@@ -51,7 +51,7 @@ type (
 		Schedule    rest.Optional[scheduleBody] `json:"schedule"`
 	}
 	refreshBody struct {
-		Priority string `json:"priority" enum:"interactive,bulk" default:"interactive"`
+		Priority string `json:"priority" enum:"interactive,bulk,backfill" default:"interactive"`
 		Force    bool   `json:"force"`
 	}
 	pauseBody struct {
@@ -127,6 +127,8 @@ func classOf(priority string) (quota.Class, error) {
 		return quota.Interactive, nil
 	case "bulk":
 		return quota.Bulk, nil
+	case "backfill":
+		return quota.Backfill, nil
 	}
 	return 0, errs.InvalidField("priority", "api.priority_unknown", priority)
 }
