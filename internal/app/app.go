@@ -82,6 +82,8 @@ type App struct {
 	mornings    *schedule.Service
 	endMornings func() // while this process works
 
+	shop shopSide
+
 	site *web.Site
 
 	chores []chore
@@ -94,7 +96,7 @@ type App struct {
 func New(ctx context.Context, c config.Config, o Options) (*App, error) {
 	a := &App{c: c, o: o, log: c.Logger(), process: processName()}
 	for _, build := range []func(context.Context) error{
-		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildSite, a.buildChores,
+		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildShop, a.buildSite, a.buildChores,
 	} {
 		if err := build(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -156,7 +158,7 @@ func (a *App) start(ctx context.Context) error {
 		go a.keep(ctx, c)
 	}
 	a.keepMornings(ctx)
-	return nil
+	return a.startShop(ctx)
 }
 
 // stopWithin bounds how long a stop waits for work to be given back.
@@ -172,7 +174,7 @@ func (a *App) stop(ctx context.Context) error {
 	a.endMornings()
 	// Licences are handed over first, so that runs are given back to their
 	// new owners.
-	return errors.Join(a.keeper.Stop(ctx), a.jobs.Stop(ctx), a.runs.Stop(ctx))
+	return errors.Join(a.stopShop(ctx), a.keeper.Stop(ctx), a.jobs.Stop(ctx), a.runs.Stop(ctx))
 }
 
 // Close gives everything back that New has opened. Serve does it by itself.

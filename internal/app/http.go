@@ -33,7 +33,8 @@ func (a *App) buildSite(context.Context) error {
 		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
 	}
 	api.Mount(calls, deps)
-	ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})
+	around := ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})
+	a.mountShop(calls, around)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 	NaverURL        string `name:"naver-url" env:"IMREPORT_NAVER_URL" default:"https://api.searchad.naver.com" help:"Naver Search Ads API."`
 	GoogleSheetsURL string `name:"google-sheets-url" env:"IMREPORT_GOOGLE_SHEETS_URL" help:"Google Sheets API." hidden:""`
 	GoogleDriveURL  string `name:"google-drive-url" env:"IMREPORT_GOOGLE_DRIVE_URL" help:"Google Drive API." hidden:""`
+	ShopifyURL      string `name:"shopify-url" env:"IMREPORT_SHOPIFY_URL" help:"Shopify Admin API, with {shop} for the domain; empty: Shopify's own." hidden:""`
 	SMTPURL         string `name:"smtp-url" env:"IMREPORT_SMTP_URL" help:"smtp://user:pass@host:port or smtps://… ; without it no mail is sent."`
 	MailFrom        string `name:"mail-from" env:"IMREPORT_MAIL_FROM" help:"Sender of mails that no shop has an own sender for."`
 

@@ -37,8 +37,9 @@ type UI struct {
 	pages *page.Set
 }
 
-// Mount adds the pages to the site.
-func Mount(site *web.Site, d Deps) {
+// Mount adds the pages to the site. It returns what fills the frame around a
+// page, for the pages of other packages.
+func Mount(site *web.Site, d Deps) (around func(*http.Request) (*page.Frame, *time.Location, error)) {
 	u := &UI{site: site, d: d, pages: page.New(site, files)}
 	u.pages.Around = u.frame
 	page.Mount(site)
@@ -49,6 +50,7 @@ func Mount(site *web.Site, d Deps) {
 	u.mountIncidents()
 	u.mountPeople()
 	u.mountSettings()
+	return u.frame
 }
 
 // member is the access of pages for everybody who has signed in.
