@@ -57,8 +57,8 @@ type Row struct {
 	DNF      int     `json:"dnf"` // mornings given up at six times the ideal
 	// Of the gate: raw data that ended inside the range they were first
 	// shown, and the median width of these ranges, both in percent.
-	Inside float64 `json:"forecast_inside_percent,omitempty"`
-	Width  float64 `json:"forecast_width_percent,omitempty"`
+	Inside float64 `json:"forecast_inside_percent"`
+	Width  float64 `json:"forecast_width_percent"`
 	// Of the world "drop": means over all falls and returns.
 	FallRefusals float64 `json:"refusals_until_right,omitempty"`
 	FallMost     int     `json:"refusals_until_right_most,omitempty"`
@@ -276,7 +276,7 @@ func printWorld(out io.Writer, w world, rows []Row) {
 		if r.Client != "gate" {
 			continue
 		}
-		if r.Inside > 0 {
+		if r.Width > 0 {
 			fmt.Fprintf(out, "%s: %.0f %% of the ends in the range first shown (aim ≥ 80), median width %.0f %% of the time left (aim ≤ 40)\n", variant{r.Punish, r.Drift}, r.Inside, r.Width)
 		}
 		if r.Back > 0 {

@@ -18,12 +18,16 @@ type ending struct {
 const (
 	// showAfter is how long a desk must have been busy, in seconds, before a
 	// forecast is shown: the rate is a guess until then.
-	showAfter = 10.
+	showAfter = 20.
 	// reply is what the last call takes on the wire, in seconds.
 	reply = 0.15
 	// doubt is the least half width of a range, as a share of the time left,
-	// doubtMax the largest.
-	doubt, doubtMax = 0.06, 0.19
+	// doubtMax the largest. Slower than expected is likelier than faster:
+	// limits fall more than they rise, and people come.
+	doubt, doubtMax = 0.135, 0.155
+	late            = 0.08
+	// sure is how many refusals must have taught a rate that is not in use.
+	sure = 10
 	// swing is how long a rate keeps to one side of its mean, in seconds:
 	// over longer times its swings cancel out.
 	swing = 30.
@@ -71,7 +75,7 @@ func (d *desk) speed(now float64, g *instance, groups int) (rate, vary float64, 
 	switch {
 	case s.steadyFor(now) >= showAfter:
 		rate = s.slow.rate(now) * (1 - s.slowRefused.rate(now)/max(s.slow.rate(now), 1e-9))
-	case g.pacer.charges > 0 || g.stored:
+	case g.pacer.charges >= sure || g.stored:
 		rate = g.pacer.rate * (1 - g.pacer.room)
 	default:
 		return 0, 0, false
@@ -107,7 +111,7 @@ func runDry(now float64, lines []*line, rate, vary float64) []ending {
 			}
 			end := max(t, lines[i].need()) + reply
 			w := min(doubtMax, doubt+1.28*vary*math.Sqrt(min(1, swing/max(end, 1))))
-			ends = append(ends, ending{lines[i], now + end*(1-w), now + end*(1+w) + 0.5})
+			ends = append(ends, ending{lines[i], now + end*(1-w), now + end*(1+w+late) + 0.5})
 		}
 		open = rest
 	}

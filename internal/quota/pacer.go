@@ -6,13 +6,15 @@ import "math"
 // its scopes by playing mornings on seeds other than those that bench bulk
 // prints; docs/quota.md says what each one buys.
 const (
-	margin   = 1.5  // slots of pause after a refusal: tokens that the server's bucket gets back
-	floor    = 0.5  // calls per second that no scope falls below
-	budget0  = 0.01 // share of refusals that learning may cost
-	budgetHi = 0.03 // and where third parties make the refusals noisy
-	hiMemory = 600. // seconds that the level before a step down is remembered
-	early    = 0.5  // slots that a customer's call may go before its time
-	fillMax  = 3.0  // tokens that an unused server bucket is believed to hold
+	margin   = 1.5   // slots of pause after a refusal: tokens that the server's bucket gets back
+	restMin  = 1.2   // what it may come down to while no call after a pause is refused,
+	restMax  = 2.    // and up to where such calls are refused: refusals count there
+	floor    = 0.5   // calls per second that no scope falls below
+	budget0  = 0.008 // share of refusals that learning may cost
+	budgetHi = 0.03  // and where third parties make the refusals noisy
+	hiMemory = 600.  // seconds that the level before a step down is remembered
+	early    = 0.5   // slots that a customer's call may go before its time
+	fillMax  = 3.0   // tokens that an unused server bucket is believed to hold
 )
 
 // mode is what a pacer is doing.
@@ -47,6 +49,7 @@ type pacer struct {
 	ref     float64 // rate that was once held; far below it is suspicious
 	sus     float64 // seconds to wait before trying to get back to ref
 	hold    float64 // seconds to wait in mode regain
+	rest    float64 // slots of pause after a refusal
 
 	next, last float64 // the next slot; the last send
 	seq        float64 // cost sent so far
@@ -79,7 +82,7 @@ func newPacer(p Policy) pacer {
 	if s.ceiling <= 0 {
 		s.ceiling = math.Inf(1)
 	}
-	s.rate, s.p, s.sus, s.hold = s.start, s.asked, 1.5, 1.5
+	s.rate, s.p, s.sus, s.hold, s.rest = s.start, s.asked, 1.5, 1.5, margin
 	s.low = fillMax
 	s.fill, s.last, s.react, s.probe, s.base.seq = fillMax, -1, -1, -1, -1
 	if s.narrow {
@@ -187,11 +190,9 @@ func (s *pacer) send(now, cost float64) mark {
 // climb moves the learned rate up when a raised pace was carried long enough.
 func (s *pacer) climb(u, gap float64) {
 	d := s.lift(u)
-	if s.mode == boot || d <= 0.3 || s.pace(u) <= s.rate*1.3 {
+	top := s.mode == regain && s.rate*(1+d) >= 0.97*s.before
+	if s.mode == boot || !top && (d <= 0.3 || s.pace(u) <= s.rate*1.3) {
 		s.carried = 0
-		if s.mode == regain && s.rate*(1+d) >= 0.9*s.before {
-			s.mode = steady
-		}
 		return
 	}
 	if s.carried += gap; s.carried < 0.8 {
@@ -200,7 +201,7 @@ func (s *pacer) climb(u, gap float64) {
 	s.rate = min(s.ceiling, s.rate*(1+0.98*d))
 	s.carried = 0
 	if s.mode == regain {
-		if s.rate >= 0.9*s.before {
+		if s.rate >= 0.95*s.before {
 			s.mode = steady
 		}
 		s.ramp0 = s.busy - s.hold // go on probing
@@ -237,7 +238,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 	if s.before > 0 && now-s.beforeT > hiMemory {
 		s.before = 0
 	}
-	pause := margin
+	pause := s.rest
 	u := m.busy - s.ramp0
 	suspicious := s.mode == steady && s.rate < 0.5*s.ref
 	switch {
@@ -252,6 +253,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 		}
 		s.rate *= 0.75
 		pause = margin * math.Pow(2, float64(s.run-1))
+		s.rest = min(restMax, s.rest+0.2)
 	case s.mode == regain && u > s.hold:
 		s.rate = min(sample, m.pace)
 		s.hold = min(4, 1.4*s.hold)
@@ -263,6 +265,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 		s.rate = min(max(sample, m.pace/(1+0.6*m.lift)), m.pace)
 		s.noisy(0)
 	case n >= 0.4/s.p:
+		s.rest = max(restMin, s.rest-0.03)
 		s.rate += w * (sample - s.rate)
 		s.noisy(0)
 	default:

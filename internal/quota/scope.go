@@ -32,7 +32,9 @@ type instance struct {
 	reachKnown int     // how many scopes outside it had then
 	stored     bool    // it began with a rate that was kept
 	seen       float64
-	adopted    bool // it took what others of its kind learned
+	adopted    bool    // it took what others of its kind learned
+	first      float64 // its first refusal
+	pooled     bool    // others of its kind learn from it
 
 	stamp     int64 // desk.pick asks each scope once
 	stampCost float64
@@ -85,6 +87,12 @@ func (s *instance) adopt() {
 	s.pacer.rate, s.pacer.mode = k, steady
 	s.pacer.ref = max(k, s.pacer.start/2)
 }
+
+// lasting is for how many seconds an instance must have been refused before
+// the others of its kind are believed to be like it: a customer that a person
+// works on takes most of the slots and is easily blamed for a common limit,
+// but not for long.
+const lasting = 3.
 
 // kind is what the instances of one kind of scope have in common.
 type kind struct {
@@ -176,7 +184,7 @@ func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) 
 		if s.shared != nil {
 			s.shared.refused++
 		} else if s.pacer.charge(now, m) {
-			s.kind.learned(s)
+			s.kind.learned(now, s)
 		}
 		s.circuit(now)
 	case Told:
@@ -224,8 +232,12 @@ func (s *instance) spared(cost float64) {
 }
 
 // learned takes note that an instance learned, and moves the pool.
-func (k *kind) learned(s *instance) {
-	if s.pacer.charges == 3 {
+func (k *kind) learned(now float64, s *instance) {
+	if s.pacer.charges == 1 {
+		s.first = now
+	}
+	if !s.pooled && s.pacer.charges >= 3 && now-s.first >= lasting {
+		s.pooled = true
 		k.known = append(k.known, s)
 	}
 	if n := len(k.known); n > 0 {
