@@ -161,23 +161,22 @@ func (h *house) floor(ctx context.Context, o Options, c *CSV) error {
 			err = h.d.InTx(ctx, func(tx *db.Tx) error {
 				for range 20 {
 					var text strings.Builder
-					var args []any
+					bind := h.d.Bind(6000)
 					for range 500 {
 						row := next()
 						if row == nil {
 							more = false
 							break
 						}
-						if len(args) > 0 {
+						if len(bind.Args) > 0 {
 							text.WriteByte(',')
 						}
-						text.WriteString("(" + db.Params(len(args)+1, 12) + ")")
-						args = append(args, row...)
+						text.WriteString(bind.Row(row...))
 					}
-					if len(args) == 0 {
+					if len(bind.Args) == 0 {
 						return nil
 					}
-					if _, err := tx.Exec(ctx, `INSERT INTO bench_rows VALUES `+text.String(), args...); err != nil {
+					if _, err := tx.Exec(ctx, `INSERT INTO bench_rows VALUES `+text.String(), bind.Args...); err != nil {
 						return err
 					}
 				}

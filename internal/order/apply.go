@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -45,7 +44,7 @@ func (s *Service) ApplyAll(ctx context.Context, tx *db.Tx, events []Event) ([]Re
 		// A row that somebody else inserts between our look and our write is
 		// there at the second look.
 		for range 5 {
-			b := &batch{shopID: id, events: events, todo: todo, results: results, tx: tx, q: tx}
+			b := &batch{shopID: id, events: events, todo: todo, results: results, tx: tx, q: tx, d: s.d}
 			lost, err := b.run(ctx, s)
 			if err != nil {
 				return nil, fmt.Errorf("orders of shop %s: %w", id, err)
@@ -64,7 +63,7 @@ func (s *Service) ApplyAll(ctx context.Context, tx *db.Tx, events []Event) ([]Re
 // compare says what ApplyAll would do with the events of one shop, and writes
 // nothing.
 func (s *Service) compare(ctx context.Context, q db.Queryer, shopID string, events []Event) ([]Result, error) {
-	b := &batch{shopID: shopID, events: events, results: make([]Result, len(events)), q: q}
+	b := &batch{shopID: shopID, events: events, results: make([]Result, len(events)), q: q, d: s.d}
 	for i := range events {
 		b.todo = append(b.todo, i)
 	}
@@ -82,6 +81,7 @@ type batch struct {
 	results []Result
 	tx      *db.Tx
 	q       db.Queryer
+	d       *db.DB
 
 	rows    map[string]*work // by external id
 	byID    map[string]*work
@@ -163,19 +163,20 @@ func (b *batch) add(rows []row) {
 
 // load reads the rows that the events name.
 func (b *batch) load(ctx context.Context) error {
-	args := []any{b.shopID}
+	var ids []any
 	seen := map[string]bool{}
 	for _, i := range b.todo {
 		if id := b.events[i].ExternalID; id != "" && !seen[id] {
 			seen[id] = true
-			args = append(args, id)
+			ids = append(ids, id)
 		}
 	}
-	if len(args) == 1 {
+	if len(ids) == 0 {
 		return nil
 	}
+	bind := b.d.Bind(1 + len(ids))
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE shop_id = $1 AND external_id IN (`+db.Params(2, len(args)-1)+`) ORDER BY external_id`+b.lock(), args...)
+		WHERE shop_id = `+bind.Add(b.shopID)+` AND external_id IN `+bind.Row(ids...)+` ORDER BY external_id`+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }
@@ -227,35 +228,35 @@ func (b *batch) names(ctx context.Context) error {
 	if len(others) == 0 {
 		return nil
 	}
+	bind := b.d.Bind(len(others))
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE id IN (`+db.Params(1, len(others))+`) ORDER BY external_id`+b.lock(), others...)
+		WHERE id IN `+bind.Row(others...)+` ORDER BY external_id`+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }
 
 func (b *batch) claim(ctx context.Context, names []string) error {
+	bind := b.d.Bind(3 * len(names))
 	var text strings.Builder
-	args := []any{b.shopID}
 	if b.tx == nil {
-		for _, a := range names {
-			args = append(args, a)
+		text.WriteString(`SELECT alias, order_id, ambiguous FROM order_alias WHERE shop_id = ` + bind.Add(b.shopID) + ` AND alias IN `)
+		all := make([]any, len(names))
+		for i, a := range names {
+			all[i] = a
 		}
-		text.WriteString(`SELECT alias, order_id, ambiguous FROM order_alias WHERE shop_id = $1 AND alias IN (` + db.Params(2, len(names)) + `)`)
+		text.WriteString(bind.Row(all...))
 	} else {
 		text.WriteString(`INSERT INTO order_alias (shop_id, alias, order_id, ambiguous) VALUES `)
 		for i, a := range names {
 			if i > 0 {
 				text.WriteByte(',')
 			}
-			n := strconv.Itoa(len(args) + 1)
-			m := strconv.Itoa(len(args) + 2)
-			text.WriteString("($1,$" + n + ",$" + m + ",FALSE)")
-			args = append(args, a, b.planned[a])
+			text.WriteString(bind.Row(b.shopID, a, b.planned[a], false))
 		}
 		// DO UPDATE, not DO NOTHING: it locks the alias and returns it.
 		text.WriteString(` ON CONFLICT (shop_id, alias) DO UPDATE SET shop_id = excluded.shop_id RETURNING alias, order_id, ambiguous`)
 	}
-	rows, err := b.q.Query(ctx, text.String(), args...)
+	rows, err := b.q.Query(ctx, text.String(), bind.Args...)
 	if err != nil {
 		return fmt.Errorf("claim names: %w", err)
 	}
@@ -448,29 +449,23 @@ func (b *batch) write(ctx context.Context) (lost []int, err error) {
 func (b *batch) upsert(ctx context.Context, chunk []*work) (written map[string]bool, err error) {
 	var text strings.Builder
 	text.WriteString(`INSERT INTO shop_order (shop_id, id, external_id, name, email, status, source, gone, created_us, parts, rev) VALUES `)
-	args := make([]any, 1, 1+10*len(chunk))
-	args[0] = b.shopID
+	bind := b.d.Bind(11 * len(chunk))
 	for i, w := range chunk {
 		if i > 0 {
 			text.WriteByte(',')
 		}
-		text.WriteString("($1")
-		for k := range 10 {
-			text.WriteString(",$")
-			text.WriteString(strconv.Itoa(len(args) + 1 + k))
-		}
-		text.WriteByte(')')
 		o := w.row.order()
 		source := string(o.Source)
 		if !w.parts.known() {
 			source = ""
 		}
-		args = append(args, w.id, w.externalID, o.Name, o.Email, o.status(), source, o.Gone(), db.US(o.CreatedAt), string(asJSON(w.parts)), w.rev+1)
+		text.WriteString(bind.Row(b.shopID, w.id, w.externalID, o.Name, o.Email, o.status(), source, o.Gone(), db.US(o.CreatedAt),
+			string(asJSON(w.parts)), w.rev+1))
 	}
 	text.WriteString(` ON CONFLICT (shop_id, external_id) DO UPDATE SET name = excluded.name, email = excluded.email, status = excluded.status,
 		source = excluded.source, gone = excluded.gone, created_us = excluded.created_us, parts = excluded.parts, rev = excluded.rev
 		WHERE shop_order.rev = excluded.rev - 1 RETURNING external_id`)
-	ids, err := db.All(ctx, b.tx, db.Value[string], text.String(), args...)
+	ids, err := db.All(ctx, b.tx, db.Value[string], text.String(), bind.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("upsert: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -139,40 +138,29 @@ func (c *committer) commit(part []*receipt) error {
 		var text strings.Builder
 		text.WriteString(`INSERT INTO inbox (id, shop_id, topic, dedupe, event_id, webhook_id, triggered, body, packed,
 			received_us, due_us, attempts, applied_us, problem) VALUES `)
-		args := make([]any, 0, 13*len(part))
+		bind := c.d.Bind(14 * len(part))
 		seen := map[string]bool{}
 		for _, r := range part {
 			r.fresh = false
-			if key := r.shopID + r.dedupe; seen[key] {
+			key := r.shopID + r.dedupe
+			if seen[key] {
 				continue
-			} else {
-				seen[key] = true
 			}
+			seen[key] = true
 			if len(byID) > 0 {
 				text.WriteByte(',')
 			}
 			byID[r.id] = r
-			text.WriteByte('(')
-			for i := range 13 {
-				if i == 11 {
-					text.WriteString("0,") // attempts
-				}
-				text.WriteString("$" + strconv.Itoa(len(args)+1+i))
-				if i < 12 {
-					text.WriteByte(',')
-				}
-			}
-			text.WriteByte(')')
 			body, packed := pack(r.body)
 			applied := int64(0)
 			if r.applied {
 				applied = db.US(r.at)
 			}
-			args = append(args, r.id, r.shopID, r.topic, r.dedupe, r.eventID, r.webhookID, r.triggered, body, packed,
-				db.US(r.at), db.US(r.at.Add(sweepAfter)), applied, r.problem)
+			text.WriteString(bind.Row(r.id, r.shopID, r.topic, r.dedupe, r.eventID, r.webhookID, r.triggered, body, packed,
+				db.US(r.at), db.US(r.at.Add(sweepAfter)), 0, applied, r.problem))
 		}
 		text.WriteString(` ON CONFLICT (shop_id, dedupe) DO NOTHING RETURNING id`)
-		ids, err := db.All(ctx, tx, db.Value[string], text.String(), args...)
+		ids, err := db.All(ctx, tx, db.Value[string], text.String(), bind.Args...)
 		if err != nil {
 			return fmt.Errorf("inbox: %w", err)
 		}
