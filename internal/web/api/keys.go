@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -176,7 +177,12 @@ func (a *API) keyUsage(ctx context.Context, c *rest.Call, _ *rest.None) (d usage
 	d.Queue = queueDoc{
 		Interactive: u.Queue[quota.Interactive.String()], Bulk: u.Queue[quota.Bulk.String()], Backfill: u.Queue[quota.Backfill.String()],
 	}
-	d.ExpectedEnd = u.ExpectedEnd
+	for i := range d.Scopes {
+		for _, v := range []*float64{&d.Scopes[i].RatePerS, &d.Scopes[i].Rate24h, &d.Scopes[i].Refused1m, &d.Scopes[i].Refused24h} {
+			*v = math.Round(*v*1e5) / 1e5
+		}
+	}
+	d.ExpectedEnd = wholeSeconds(u.ExpectedEnd)
 	return d, nil
 }
 

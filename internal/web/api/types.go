@@ -168,11 +168,21 @@ func (a *API) runDoc(l i18n.Lang, v run.View) runDoc {
 	}
 }
 
+// expected is when an open run is expected to end.
 func (a *API) expected(v run.View) *quota.Range {
 	if a.d.Expected == nil || !v.State.Open() {
 		return nil
 	}
-	return a.d.Expected(v)
+	return wholeSeconds(a.d.Expected(v))
+}
+
+// wholeSeconds widens a forecast to seconds: it is no better than that, and
+// answers that differ only in fractions would never read as unchanged.
+func wholeSeconds(r *quota.Range) *quota.Range {
+	if r == nil {
+		return nil
+	}
+	return &quota.Range{From: r.From.UTC().Truncate(time.Second), To: r.To.UTC().Add(time.Second - 1).Truncate(time.Second)}
 }
 
 func (a *API) statusItem(l i18n.Lang, v run.View) statusItem {
