@@ -284,6 +284,35 @@ func (s *Service) block(ctx context.Context, r Run, stop *Stop, wake time.Time, 
 	})
 }
 
+// yield takes a backfill off its lane for those who wait: its stored pieces
+// stay, and it goes on when the lane is free again.
+func (s *Service) yield(ctx context.Context, r Run) error {
+	return s.d.InTx(ctx, func(tx *db.Tx) error {
+		if err := lockLane(ctx, tx, r.Lane); err != nil {
+			return err
+		}
+		cur, err := get(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		if cur.Epoch != r.Epoch || !cur.State.Active() {
+			return errs.E(errs.LeaseLost, "run.lease_lost", nil, r.ID)
+		}
+		if cur.Cancel {
+			return s.end(ctx, tx, cur, ended{state: Failed, reason: CodeCancelled})
+		}
+		cur.Reason, cur.ReasonArgs = CodeLaneBusy, nil
+		if _, err := tx.Exec(ctx, `UPDATE run SET lease_owner = '', lease_until_us = 0 WHERE id = $1`, cur.ID); err != nil {
+			return err
+		}
+		if err := s.backInLine(ctx, tx, &cur); err != nil {
+			return err
+		}
+		_, err = s.promoteNext(ctx, tx, cur.Lane)
+		return err
+	})
+}
+
 // ended says how a run ends.
 type ended struct {
 	state  State // Failed or Success

@@ -40,6 +40,7 @@ var (
 	errLeaseLost = errs.E(errs.LeaseLost, "run.lease_lost", nil)
 	errCancelled = errors.New("cancelled by a person")
 	errShutdown  = errors.New("the process stops")
+	errYield     = errors.New("a backfill lets others of its lane pass")
 )
 
 // keeper holds the leases of this process: it renews them all in one
@@ -190,6 +191,12 @@ func (k *keeper) release(id string) {
 	}
 }
 
+// yields says of a row of run whether it is a backfill that collects while
+// somebody more urgent waits for its lane. Backfills take hours; what is
+// written already goes on.
+const yields = `(class = 2 AND state IN (3, 4) AND EXISTS (SELECT 1 FROM run w
+	WHERE w.lane_id = run.lane_id AND w.state IN (1, 2) AND NOT w.parked AND w.class < 2))`
+
 // renew prolongs every lease of this process in one statement. On SQLite
 // nobody else could take them, so it only listens.
 func (k *keeper) renew(ctx context.Context) error {
@@ -205,15 +212,16 @@ func (k *keeper) renew(ctx context.Context) error {
 		epoch  int64
 		cancel bool
 		class  quota.Class
+		yield  bool
 	}
 	read := func(row db.Scanner) (v news, err error) {
-		err = row.Scan(&v.id, &v.epoch, &v.cancel, &v.class)
+		err = row.Scan(&v.id, &v.epoch, &v.cancel, &v.class, &v.yield)
 		return v, err
 	}
 	var all []news
 	var err error
 	if k.s.d.Dialect() == db.SQLite {
-		all, err = db.All(ctx, k.s.d, read, `SELECT id, epoch, cancel_requested, gate_class FROM run
+		all, err = db.All(ctx, k.s.d, read, `SELECT id, epoch, cancel_requested, gate_class, `+yields+` FROM run
 			WHERE lease_owner = $1 AND state IN (3, 4, 5, 6)`, k.s.o.Process)
 	} else {
 		err = k.s.d.InTx(ctx, func(tx *db.Tx) error {
@@ -223,7 +231,7 @@ func (k *keeper) renew(ctx context.Context) error {
 			}
 			all, err = db.All(ctx, tx, read, `UPDATE run SET lease_until_us = $2
 				WHERE lease_owner = $1 AND state IN (3, 4, 5, 6) AND lease_until_us > $3
-				RETURNING id, epoch, cancel_requested, gate_class`, k.s.o.Process, db.US(now.Add(leaseFor)), db.US(now))
+				RETURNING id, epoch, cancel_requested, gate_class, `+yields, k.s.o.Process, db.US(now.Add(leaseFor)), db.US(now))
 			return err
 		})
 	}
@@ -246,6 +254,8 @@ func (k *keeper) renew(ctx context.Context) error {
 			continue
 		case v.cancel:
 			h.cancel(errCancelled)
+		case v.yield:
+			h.cancel(errYield)
 		}
 		if h.timer != nil {
 			h.timer.Reset(time.Until(began.Add(leaseFor - leaseMargin)))

@@ -235,6 +235,8 @@ func (w *worker) settle(ctx context.Context, f File, err, cause error) error {
 		return s.endWith(ctx, w.run, e)
 	case errors.Is(cause, errCancelled), errors.Is(err, errCancelled):
 		return s.endWith(ctx, w.run, ended{state: Failed, reason: CodeCancelled})
+	case errors.Is(cause, errYield):
+		return s.yield(ctx, w.run)
 	case errors.Is(cause, errShutdown), errors.Is(cause, errMoved):
 		return s.giveBack(ctx, w.run)
 	case errs.KindOf(cause) == errs.LeaseLost && cause != nil, errs.KindOf(err) == errs.LeaseLost:
