@@ -17,7 +17,8 @@ var four = []string{"AD", "AD_CONVERSION", "AD_DETAIL", "EXPKEYWORD"}
 // TestCallsOfAMorning: an ordinary morning of an account with four report
 // types costs at most 25 calls when only yesterday is fetched, and 45 with the
 // three days of correction; a second raw data over the same pieces costs the
-// daily proof.
+// daily proof. How often the list of jobs is looked at depends on how fast this
+// machine is, so it is left out: five looks are reckoned with.
 func TestCallsOfAMorning(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -33,8 +34,8 @@ func TestCallsOfAMorning(t *testing.T) {
 				if day > 0 {
 					t.Logf("day %d: %d calls %v", day, sum(calls), calls)
 				}
-				if day == 3 && sum(calls) > c.most {
-					t.Errorf("%d calls, want at most %d: %v", sum(calls), c.most, calls)
+				if n := sum(calls) - calls[getJobs] + 5; day == 3 && n > c.most {
+					t.Errorf("%d calls, want at most %d: %v", n, c.most, calls)
 				}
 				if day == 3 {
 					st.must(st.order(customer, 7, four...))

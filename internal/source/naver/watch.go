@@ -157,10 +157,13 @@ func (w *watch) poll(ctx context.Context) {
 			w.mu.Unlock()
 			return
 		}
-		var due time.Time
+		var due, oldest time.Time
 		for _, wt := range w.waiting {
 			if due.IsZero() || wt.due.Before(due) {
 				due = wt.due
+			}
+			if oldest.IsZero() || wt.asked.Before(oldest) {
+				oldest = wt.asked
 			}
 		}
 		// Those who are due a little later are waited for: one list less.
@@ -171,7 +174,8 @@ func (w *watch) poll(ctx context.Context) {
 			}
 		}
 		due = late
-		if early := w.last.Add(w.least); due.Before(early) {
+		// Who has waited for long can wait a sixth longer.
+		if early := w.last.Add(max(w.least, min(w.last.Sub(oldest)/6, pollMax))); due.Before(early) {
 			due = early
 		}
 		w.mu.Unlock()
