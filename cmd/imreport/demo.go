@@ -25,7 +25,8 @@ type demoCmd struct {
 // Help is the end of --help.
 func (demoCmd) Help() string {
 	return `Starts the server and, in the same process, a simulated Naver with 40 ad
-accounts under one licence. Raw data are being filled while you watch.
+accounts under one licence, a Shopify shop and a mailbox. Raw data are being
+filled while you watch, orders come in, and reviews are asked for by mail.
 Ctrl-C and a second start: everything goes on where it stood.
 Delete the folder to begin anew.`
 }
@@ -45,7 +46,7 @@ func (c *demoCmd) Run(ctx context.Context, o *out) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	vendors := make(chan error, 1)
+	ended := make(chan error, 1)
 	url := make(chan string, 1)
 	s := naver.New(naver.Options{Seed: c.Seed, Profile: c.Profile, PublishedFromStart: true, BuildMax: buildMax})
 	if c.LateMorning {
@@ -58,19 +59,26 @@ func (c *demoCmd) Run(ctx context.Context, o *out) error {
 		if err != nil {
 			stop()
 		}
-		vendors <- err
+		ended <- err
 	}()
+	v, err := startVendors(ctx, c.Data, c.Seed)
+	if err != nil {
+		return err
+	}
 	cfg, err := c.config()
 	if err != nil {
 		return err
 	}
 	select {
 	case cfg.NaverURL = <-url:
-	case err := <-vendors:
+	case err := <-ended:
 		return err
 	}
+	cfg.ShopifyURL, cfg.SMTPURL = v.shopURL, v.smtpURL
+	simulated := cfg.NaverURL + "/_sim/"
 	d, err := app.NewDemo(ctx, cfg, app.DemoOptions{
 		Version: version, License: naver.DefaultLicense, Secret: naver.DefaultSecret,
+		ShopDomain: shopDomain, ShopSecret: shopSecret, ShopToken: shopToken,
 	})
 	if err != nil {
 		return err
@@ -81,17 +89,26 @@ func (c *demoCmd) Run(ctx context.Context, o *out) error {
 			fmt.Fprintln(o.stdout, i18n.T(lang, "cli.demo_link", link))
 		}
 		fmt.Fprintln(o.stdout, i18n.T(lang, "cli.demo_token", cfg.AdminToken, url))
+		fmt.Fprintln(o.stdout, i18n.T(lang, "cli.demo_vendors", simulated, v.mailbox))
 		fmt.Fprintln(o.stdout, i18n.T(lang, "cli.demo_stop"))
+		go func() {
+			hook, err := d.ShopHook(ctx)
+			if err != nil {
+				fmt.Fprintln(o.stderr, "imreport: demo shop:", err)
+				return
+			}
+			v.live(ctx, hook)
+		}()
 	})
 	stop()
-	return errors.Join(err, <-vendors)
+	return errors.Join(err, <-ended, v.wait())
 }
 
 // config is the settings of the demo. Environment variables of a real
 // installation are left alone: the demo touches nothing outside its folder.
 func (c *demoCmd) config() (config.Config, error) {
 	cfg := config.Config{
-		Store: config.Store{Data: c.Data}, Addr: c.Addr, LogFormat: "text", LogLevel: quietLevel,
+		Store: config.Store{Data: c.Data}, Addr: c.Addr, MailFrom: "데모 가게 <shop@example.com>", LogFormat: "text", LogLevel: quietLevel,
 		ProbeInterval: 10 * time.Second, ReportDeadline: 2 * time.Minute, RetryFor: time.Hour,
 	}
 	if c.Log {
@@ -105,13 +122,22 @@ func (c *demoCmd) config() (config.Config, error) {
 	return cfg, err
 }
 
-// freeAddr is addr, or one with a port that the system chooses where addr is
-// taken.
+// freeAddr is addr, or one with a free port where addr is taken.
 func freeAddr(addr string) string {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return ":0"
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return addr
+		}
+		addr = l.Addr().String()
 	}
 	_ = l.Close()
 	return addr
 }
+
+// The simulated shop, as package shopify makes it when nothing else is said.
+const (
+	shopDomain = "our-test-shop.myshopify.com"
+	shopSecret = "imreport-sim-secret"
+	shopToken  = "shpat_sim"
+)

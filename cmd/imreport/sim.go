@@ -11,12 +11,14 @@ import (
 
 	"imreport/internal/errs"
 	"imreport/sim/naver"
+	"imreport/sim/shopify"
 	"imreport/sim/smtp"
 )
 
 type simCmd struct {
-	Naver simNaverCmd `cmd:"" help:"Naver Search Ads with simulated accounts."`
-	SMTP  simSMTPCmd  `cmd:"" name:"smtp" help:"A mail server that keeps what it gets and fails on demand."`
+	Naver   simNaverCmd   `cmd:"" help:"Naver Search Ads with simulated accounts."`
+	Shopify simShopifyCmd `cmd:"" help:"A Shopify shop that signs, repeats and retries."`
+	SMTP    simSMTPCmd    `cmd:"" name:"smtp" help:"A mail server that keeps what it gets and fails on demand."`
 }
 
 type simNaverCmd struct {
@@ -71,6 +73,31 @@ func (c *simSMTPCmd) Run(ctx context.Context, o *out) error {
 		return err
 	}
 	return nil
+}
+
+type simShopifyCmd struct {
+	Addr    string        `default:"127.0.0.1:9091" help:"Address to listen on: Admin API and admin page."`
+	Hook    string        `help:"Address that webhooks are sent to: http://localhost:8080/hooks/shopify/CODE." placeholder:"URL"`
+	Domain  string        `default:"our-test-shop.myshopify.com" help:"Domain of the shop."`
+	Seed    uint64        `default:"1" help:"Decides names and chances."`
+	Profile string        `help:"What the network does to deliveries."`
+	Every   time.Duration `default:"15s" help:"A new order so often; 0 for none."`
+}
+
+// Help is the end of --help.
+func (simShopifyCmd) Help() string {
+	return "Profiles: " + strings.Join(shopify.Profiles(), ", ") + ".\nWebhooks are signed with " + shopSecret + "; the Admin API's token is " + shopToken + "."
+}
+
+// Run is a shop until ctx ends.
+func (c *simShopifyCmd) Run(ctx context.Context, o *out) error {
+	if err := known("--profile", c.Profile, shopify.Profiles()); err != nil {
+		return err
+	}
+	s := shopify.New(shopify.Config{Addr: c.Addr, Domain: c.Domain, HookURL: c.Hook, Seed: c.Seed, Profile: c.Profile, OrdersEvery: c.Every,
+		Secret: shopSecret, Token: shopToken})
+	fmt.Fprintf(o.stdout, "Shopify shop, simulated (seed %d): http://%s, webhooks signed with %s\n", c.Seed, c.Addr, shopSecret)
+	return s.Run(ctx)
 }
 
 func known(flag, profile string, all []string) error {

@@ -16,6 +16,7 @@ import (
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/shop"
 	"imreport/internal/workspace"
 )
 
@@ -23,6 +24,8 @@ import (
 type DemoOptions struct {
 	Version         string
 	License, Secret string // of the simulated Naver
+	// The simulated shop.
+	ShopDomain, ShopSecret, ShopToken string
 }
 
 // Demo is an App with sample data.
@@ -90,6 +93,34 @@ func (d *Demo) SignIn(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return d.base() + workspace.LinkPath + token, nil
+}
+
+// ShopHook is the address to which the demo's shop sends its webhooks; the shop
+// is made at the first start. Its access code is kept in the demo's folder,
+// because it is shown only once.
+func (d *Demo) ShopHook(ctx context.Context) (string, error) {
+	hook := func(code string) string { return d.base() + "/hooks/shopify/" + code }
+	name := d.dir("shop-code")
+	b, err := os.ReadFile(name)
+	if err == nil && len(b) > 0 {
+		return hook(strings.TrimSpace(string(b))), nil
+	}
+	who, err := d.people.Local(ctx)
+	if err != nil {
+		return "", err
+	}
+	title, delay, none, rate := "데모 가게", "10s", "0s", 5.0
+	_, code, err := d.shop.shops.Create(ctx, who.WorkspaceID, shop.Input{
+		Name: &title, Domain: &d.o.ShopDomain, WebhookSecret: &d.o.ShopSecret, AdminToken: &d.o.ShopToken,
+		ReviewDelay: &delay, Cooldown: &none, MailRatePerSecond: &rate,
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(name, []byte(code+"\n"), 0o600); err != nil {
+		return "", errs.E(errs.Invalid, "db.data_dir_unusable", err, d.c.Data)
+	}
+	return hook(code), nil
 }
 
 // sample is a raw data of the demo.
