@@ -48,7 +48,7 @@ func (d *desk) forecast(now float64) []ending {
 		}
 	}
 	for g, lines := range groups {
-		if rate, vary, ok := d.speed(now, g, len(groups)); ok {
+		if rate, vary, ok := d.speed(now, g); ok {
 			d.foreseen = append(d.foreseen, runDry(now, lines, rate, vary)...)
 		}
 	}
@@ -67,7 +67,7 @@ func innermostCommon(scopes []*instance) *instance {
 }
 
 // speed is how many calls a second a group gets, and how much that swings.
-func (d *desk) speed(now float64, g *instance, groups int) (rate, vary float64, ok bool) {
+func (d *desk) speed(now float64, g *instance) (rate, vary float64, ok bool) {
 	if g.policy.Kind != Learned {
 		return g.perSecond(), 0, true
 	}
@@ -128,6 +128,43 @@ func (e *Engine) Forecast(now time.Time, id FlowID) (Range, bool) {
 	}
 	for _, end := range f.home.forecast(e.at(now)) {
 		if end.line.flow == f {
+			return Range{e.time(end.from), e.time(end.to)}, true
+		}
+	}
+	return Range{}, false
+}
+
+// Foresee is when work that came now would end: so many calls in these scopes,
+// so many of them in the narrowest too; false while too little is known. It is
+// for what still waits outside of the gate.
+func (e *Engine) Foresee(now time.Time, scopes []Scope, calls, reports int) (Range, bool) {
+	if len(scopes) == 0 || calls <= 0 {
+		return Range{}, false
+	}
+	at := e.at(now)
+	l := &line{flow: &flow{FlowOptions: FlowOptions{Class: Bulk, Left: calls, ReportLeft: reports}}}
+	k := 0
+	for _, s := range scopes {
+		in := e.instance(at, s)
+		l.under = append(l.under, in)
+		if in.policy.Narrow && k < len(l.narrow) {
+			l.narrow[k] = in
+			k++
+		}
+	}
+	d, common := e.desk(scopes[0]), innermostCommon(l.under)
+	rate, vary, ok := d.speed(at, common)
+	if !ok {
+		return Range{}, false
+	}
+	lines := []*line{l}
+	for _, f := range d.flows {
+		if m := f.lines[d]; m != nil && f.Left > 0 && len(m.under) > 0 && innermostCommon(m.under) == common {
+			lines = append(lines, m)
+		}
+	}
+	for _, end := range runDry(at, lines, rate, vary) {
+		if end.line == l {
 			return Range{e.time(end.from), e.time(end.to)}, true
 		}
 	}

@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type Gate struct {
 	wait  map[*Ticket]chan struct{}
 	// kick and slots tell the Keeper what is needed; nil without one.
 	kick, slots chan<- struct{}
+	moved       atomic.Int64 // licences that went to other processes
 }
 
 // New makes a Gate.
@@ -219,4 +221,13 @@ func (f *Flow) Forecast() (Range, bool) {
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
 	return f.g.e.Forecast(time.Now(), f.id)
+}
+
+// Foresee is when work that came now would end: so many calls in these scopes,
+// so many of them in the narrowest too; false while too little is known. It is
+// for work that still waits for something else, such as its lane.
+func (g *Gate) Foresee(scopes []Scope, calls, reportCalls int) (Range, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.e.Foresee(time.Now(), scopes, calls, reportCalls)
 }

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ const (
 	saveEvery   = 10 * time.Second
 	reachEvery  = 5 * time.Second
 	tidyEvery   = time.Minute
+	tellEvery   = 5 * time.Second
 	ownerIdle   = time.Hour           // a licence nobody used for so long has no owner
 	rateKept    = 90 * 24 * time.Hour // a rate nobody learned again is dropped
 )
@@ -57,8 +59,7 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	epochs map[Scope]int64 // what this process owns
-	loaded time.Time
-	peers  int
+	loaded time.Time       // the newest kept rate that was loaded
 }
 
 // Keep loads the rates that were kept into g and keeps them from then on. On
@@ -112,6 +113,56 @@ func (k *Keeper) Owns() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// Usage says how a licence and all that is used together with it stand: as
+// this process's gate knows when it sends the licence's calls, else as the
+// owner told within the last seconds. A forecast that has passed is left out.
+func (k *Keeper) Usage(ctx context.Context, licence string) (u Usage, err error) {
+	s := Scope{Licence, licence}
+	k.mu.Lock()
+	_, mine := k.epochs[s]
+	k.mu.Unlock()
+	if mine || k.st.d.Dialect() != db.Postgres {
+		return k.g.Usage(s), nil
+	}
+	doc, at, err := k.st.told(ctx, licence)
+	if err != nil {
+		return u, err
+	}
+	if doc == "" {
+		return k.g.Usage(s), nil
+	}
+	if err := json.Unmarshal([]byte(doc), &u); err != nil {
+		return u, fmt.Errorf("usage of a licence: %w", err)
+	}
+	if time.Since(at) > 6*tellEvery { // its owner is gone, or idle for long
+		u.ExpectedEnd, u.Ends = nil, nil
+		u.Queue = map[string]int{Interactive.String(): 0, Bulk.String(): 0}
+		for i := range u.Scopes {
+			u.Scopes[i].Binding, u.Scopes[i].Why, u.Scopes[i].Refused1m = false, "", 0
+		}
+	}
+	return u, nil
+}
+
+// tell publishes how the licences in use stand, for other processes' pages.
+func (k *Keeper) tell(ctx context.Context) error {
+	docs := map[string]string{}
+	for _, s := range k.g.inUse(2 * tellEvery) {
+		k.mu.Lock()
+		_, mine := k.epochs[s]
+		k.mu.Unlock()
+		if !mine {
+			continue
+		}
+		b, err := json.Marshal(k.g.Usage(s))
+		if err != nil {
+			return err
+		}
+		docs[s.ID] = string(b)
+	}
+	return k.st.tell(ctx, docs)
 }
 
 // Stop keeps the rates and hands every licence to another process: call it
@@ -213,6 +264,7 @@ func (k *Keeper) own(ctx context.Context) {
 		if now.Sub(reach) >= reachEvery {
 			reach = now
 			k.warn(ctx, "look for customers of several owners", k.crossing(ctx))
+			k.warn(ctx, "tell others of usage", k.tell(ctx))
 		}
 		if now.Sub(tidy) >= tidyEvery {
 			tidy = now
@@ -295,6 +347,7 @@ func (k *Keeper) hold(ctx context.Context, mine []holding, until time.Time) erro
 
 func (k *Keeper) lost(ctx context.Context, s Scope) {
 	k.g.Lease(s, time.Time{}, false)
+	k.g.moved.Add(1)
 	if k.o.Moved != nil {
 		go k.o.Moved(context.WithoutCancel(ctx), s.ID)
 	}

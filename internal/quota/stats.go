@@ -45,6 +45,7 @@ type stats struct {
 	inSecond          float64
 	busySince, last   float64
 	total             int64
+	totalRefused      int64
 	short             [shortBuckets]bucket
 	long              []bucket
 }
@@ -117,6 +118,7 @@ func (s *stats) steadyFor(now float64) float64 {
 
 func (s *stats) refused(now float64) {
 	s.slowRefused.add(now, 1)
+	s.totalRefused++
 	for _, b := range s.buckets(now) {
 		b.refused++
 	}

@@ -1,10 +1,13 @@
 package quota
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"imreport/internal/db"
@@ -23,6 +26,8 @@ func (st store) save(ctx context.Context, rates []Rate) error {
 	if len(rates) == 0 {
 		return nil
 	}
+	rates = slices.Clone(rates) // in one order, against deadlocks
+	slices.SortFunc(rates, func(a, b Rate) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
 	return st.d.InTx(ctx, func(tx *db.Tx) error {
 		for _, r := range rates {
 			if _, err := tx.Exec(ctx, saved, r.Kind, r.ID, r.PerS, r.Ref, r.Budget, db.US(r.At)); err != nil {
@@ -300,4 +305,40 @@ func (st store) reserve(ctx context.Context, w sharedWant, n int) (first time.Du
 		err = fmt.Errorf("reserve slots of a %s: %w", w.Kind, err)
 	}
 	return first, every, err
+}
+
+// tell publishes how licences stand.
+func (st store) tell(ctx context.Context, docs map[string]string) error {
+	if len(docs) == 0 {
+		return nil
+	}
+	return st.d.InTx(ctx, func(tx *db.Tx) error {
+		if err := unsynced(ctx, tx); err != nil {
+			return err
+		}
+		now, err := st.d.Now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, l := range slices.Sorted(maps.Keys(docs)) { // in one order, against deadlocks
+			if _, err := tx.Exec(ctx, `INSERT INTO quota_usage (licence, doc, at_us) VALUES ($1, $2, $3)
+				ON CONFLICT (licence) DO UPDATE SET doc = excluded.doc, at_us = excluded.at_us`, l, docs[l], db.US(now)); err != nil {
+				return fmt.Errorf("publish usage: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// told is what the owner of a licence last told of it.
+func (st store) told(ctx context.Context, licence string) (doc string, at time.Time, err error) {
+	var us int64
+	err = st.d.QueryRow(ctx, `SELECT doc, at_us FROM quota_usage WHERE licence = $1`, licence).Scan(&doc, &us)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", at, nil
+	}
+	if err != nil {
+		return "", at, fmt.Errorf("usage: %w", err)
+	}
+	return doc, db.Time(us), nil
 }

@@ -18,6 +18,8 @@ type Usage struct {
 	// ExpectedEnd is when the bulk that is known now is expected to end; nil
 	// when there is none or too little is known.
 	ExpectedEnd *Range `json:"expected_end,omitempty"`
+	// Ends is when each open flow is expected to end, by FlowOptions.ID.
+	Ends map[string]Range `json:"ends,omitempty"`
 }
 
 // ScopeUsage is one scope instance.
@@ -38,9 +40,29 @@ type ScopeUsage struct {
 	Sent int64 `json:"sent"`
 	// Learned is false as long as the rate is a guess.
 	Learned bool `json:"learned"`
+	// Why says what the pace of a scope that binds rests on: one of the Why…
+	// values; empty when nothing waits for it.
+	Why string `json:"why,omitempty"`
+	// HeadRoom is the share of the rate that is left to others.
+	HeadRoom float64 `json:"head_room,omitempty"`
+	// Refusals is the share of refused calls that learning costs at present.
+	Refusals float64 `json:"refusals_allowed,omitempty"`
 	// PausedUntil is set while the circuit of a punished scope is open.
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
 }
+
+// What the pace of a binding scope rests on.
+const (
+	WhyRefused = "refused" // calls above this rate were refused and charged to it
+	WhyKept    = "kept"    // it was learned before this process began
+	WhyPeers   = "peers"   // others of its kind were refused above this rate
+	WhyGuess   = "guess"   // nothing was refused yet; it is still growing
+	WhySet     = "set"     // an operator set it
+	WhyQuota   = "quota"   // the platform publishes it per minute
+	WhyTold    = "told"    // the server tells it in its answers
+	WhyPaused  = "paused"  // its circuit is open after mass refusals
+	WhyOwner   = "owner"   // another process owns the licence
+)
 
 // TenantUsage is one workspace's part.
 type TenantUsage struct {
@@ -88,9 +110,18 @@ func (e *Engine) Usage(now time.Time, s Scope) Usage {
 			}
 		}
 		for _, end := range d.forecast(at) {
-			if l := end.line; slices.Contains(l.under, in) && (u.ExpectedEnd == nil || e.time(end.to).After(u.ExpectedEnd.To)) {
-				u.ExpectedEnd = &Range{e.time(end.from), e.time(end.to)}
+			l := end.line
+			if !slices.Contains(l.under, in) {
+				continue
 			}
+			r := Range{e.time(end.from), e.time(end.to)}
+			if u.ExpectedEnd == nil || r.To.After(u.ExpectedEnd.To) {
+				u.ExpectedEnd = &r
+			}
+			if u.Ends == nil {
+				u.Ends = map[string]Range{}
+			}
+			u.Ends[l.flow.ID] = r
 		}
 	}
 	for _, t := range tenants {
@@ -108,9 +139,38 @@ func (e *Engine) scopeUsage(at float64, x *instance) ScopeUsage {
 		v.Rate24h /= 60
 	}
 	v.Binding = x.stats.binding(at)
+	if x.policy.Kind == Learned {
+		v.HeadRoom, v.Refusals = x.pacer.room, x.pacer.p
+	}
+	if v.Binding || x.paused > at {
+		v.Why = x.why(at)
+	}
 	if x.paused > at && !math.IsInf(x.paused, 1) && x.cool > 0 {
 		t := e.time(x.paused)
 		v.PausedUntil = &t
 	}
 	return v
+}
+
+// why says what the scope's pace rests on.
+func (s *instance) why(at float64) string {
+	switch {
+	case s.paused > at && s.cool > 0:
+		return WhyPaused
+	case at >= s.lease:
+		return WhyOwner
+	case s.policy.Kind == Fixed:
+		return WhySet
+	case s.policy.Kind == PerMinute:
+		return WhyQuota
+	case s.policy.Kind == Told:
+		return WhyTold
+	case s.pacer.charges > 0:
+		return WhyRefused
+	case s.stored:
+		return WhyKept
+	case s.adopted:
+		return WhyPeers
+	}
+	return WhyGuess
 }

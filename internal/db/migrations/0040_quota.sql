@@ -49,3 +49,10 @@ CREATE TABLE quota_slot (
 	grown_us BIGINT NOT NULL,           -- when the rate last grew
 	PRIMARY KEY (kind, id)
 );
+
+-- How a licence stands, as its owner last told, for pages of other processes.
+CREATE TABLE quota_usage (
+	licence TEXT PRIMARY KEY,
+	doc     TEXT NOT NULL, -- JSON of quota.Usage
+	at_us   BIGINT NOT NULL
+);
