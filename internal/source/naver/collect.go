@@ -89,7 +89,9 @@ func (c *collector) collect(parent context.Context) error {
 			return c.held(ctx, pl, again)
 		}
 		defer leave()
-		if again, early := c.s.ready.early(pl.needs); early {
+		// A run that may go on without them is served what is stored, so its
+		// key must be known to reach the customer.
+		if again, early := c.s.ready.early(pl.needs); early && (c.o.Late == nil || !pl.prove) {
 			for _, n := range pl.needs {
 				c.late = append(c.late, run.LatePiece{Report: n.report, Day: n.day, Again: again})
 			}
