@@ -32,7 +32,11 @@ type Options struct {
 	Connections int    // 0 means 64
 	Rows        int    // of the file; 0 means 1,000,000
 	PostgresURL string // empty leaves PostgreSQL out
-	// Part is "", "permutations", "webhooks" or "csv".
+	Mails       int    // messages of the mail part; 0 means 2,000
+	Kills       int    // of the sending process; 0 means 200
+	List        int    // messages of the list part; 0 means 1,000,000
+	Seed        uint64 // of when the process is killed
+	// Part is "", "permutations", "webhooks", "csv", "mail" or "list".
 	Part string
 }
 
@@ -42,12 +46,15 @@ type Result struct {
 	Permutations *Permutations `json:"permutations,omitempty"`
 	Webhooks     *Webhooks     `json:"webhooks,omitempty"`
 	CSV          *CSV          `json:"csv,omitempty"`
+	Mail         *Mail         `json:"mail,omitempty"`
+	List         *List         `json:"list,omitempty"`
 }
 
 // Run measures on SQLite and, when an address is given, on PostgreSQL, and
 // prints a table.
 func Run(ctx context.Context, o Options, out io.Writer) ([]Result, error) {
 	o.Orders, o.Copies, o.Connections, o.Rows = cmp.Or(o.Orders, 10_000), cmp.Or(o.Copies, 3), cmp.Or(o.Connections, 64), cmp.Or(o.Rows, 1_000_000)
+	o.Mails, o.Kills, o.List = cmp.Or(o.Mails, 2000), cmp.Or(o.Kills, 200), cmp.Or(o.List, 1_000_000)
 	var all []Result
 	for _, postgres := range []bool{false, true} {
 		if postgres && o.PostgresURL == "" {
@@ -74,6 +81,8 @@ func measure(ctx context.Context, o Options, postgres bool, out io.Writer) (r Re
 		{"permutations", func(h *house) (err error) { r.Permutations, err = h.permutations(ctx); return err }},
 		{"webhooks", func(h *house) (err error) { r.Webhooks, err = h.webhooks(ctx, o); return err }},
 		{"csv", func(h *house) (err error) { r.CSV, err = h.csv(ctx, o); return err }},
+		{"mail", func(h *house) (err error) { r.Mail, err = h.mails(ctx, o); return err }},
+		{"list", func(h *house) (err error) { r.List, err = h.list(ctx, o); return err }},
 	}
 	for _, p := range parts {
 		if o.Part != "" && o.Part != p.name {
@@ -106,6 +115,19 @@ func (r Result) print(out io.Writer) {
 			c.Rows, c.Orders, c.RowsPerSecond, c.Seconds, c.AgainPerSecond, c.Differences, c.PeakBytes>>20)
 		fmt.Fprintf(out, "%-9s preview: %.0f rows/s; floor (%s): %.0f rows/s\n", r.Database, c.PreviewPerSecond, c.FloorBy, c.FloorPerSecond)
 	}
+	r.printMail(out)
+}
+
+func (r Result) printMail(out io.Writer) {
+	if m := r.Mail; m != nil {
+		fmt.Fprintf(out, "%-9s %d messages, %d kill -9: %d mails, %d doubled (95 %% bound: %.2g per message); %d sent, %d unknown (at most %d per kill of %d connections), %d lost\n",
+			r.Database, m.Messages, m.Kills, m.Mails, m.Doubled, m.UpperBound, m.Sent, m.Unknown, m.MostUnknown, m.Connections, m.Lost)
+	}
+	if l := r.List; l != nil {
+		for _, p := range l.Pages {
+			fmt.Fprintf(out, "%-9s list of %d messages, %s: %s (worst of %d)\n", r.Database, l.Messages, p.What, ms(p.Worst), p.Times)
+		}
+	}
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/1e6) }
@@ -115,14 +137,15 @@ const secret = "bench-secret"
 
 // house is a shop on a fresh database.
 type house struct {
-	d      *db.DB
-	shops  *shop.Service
-	orders *order.Service
-	hooks  *shopify.Service
-	shop   shop.Shop
-	code   string
-	dir    string
-	undo   []func()
+	d       *db.DB
+	shops   *shop.Service
+	orders  *order.Service
+	hooks   *shopify.Service
+	shop    shop.Shop
+	code    string
+	dir     string
+	options db.Options
+	undo    []func()
 }
 
 func (h *house) close() error {
@@ -155,6 +178,7 @@ func open(ctx context.Context, o Options, postgres bool) (h *house, err error) {
 		h.undo = append(h.undo, drop)
 		dbo = db.Options{URL: url}
 	}
+	h.options = dbo
 	if h.d, err = db.Open(ctx, dbo); err != nil {
 		return h, err
 	}

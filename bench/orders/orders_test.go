@@ -8,7 +8,7 @@ import (
 
 // TestSmall keeps the benchmark working; its figures mean nothing.
 func TestSmall(t *testing.T) {
-	all, err := Run(context.Background(), Options{Orders: 20, Copies: 2, Connections: 4, Rows: 3000, PostgresURL: os.Getenv("IMREPORT_TEST_PG")}, t.Output())
+	all, err := Run(context.Background(), Options{Orders: 20, Copies: 2, Connections: 4, Rows: 3000, Mails: 20, Kills: 2, List: 2000, PostgresURL: os.Getenv("IMREPORT_TEST_PG")}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,11 +11,6 @@ import (
 	"imreport/internal/db"
 )
 
-// leaseFor is how long a claimed message stays its process's without a word of
-// life; renewed every leaseFor/4. On SQLite nothing is reaped while the process
-// lives; starting voids what a dead one left.
-const leaseFor = 20 * time.Second
-
 // attempt is a claimed message on its way to the mail server.
 type attempt struct {
 	Message
@@ -87,12 +82,16 @@ func (s *Service) claim(ctx context.Context, id string) (a attempt, ok bool, err
 			return err
 		}
 		ok, err = move(ctx, tx, &m, []State{Scheduled, Queued}, note{state: Sending, at: at},
-			`attempt_id = $6, attempts = $7, first_us = $8, lease_us = $9`, m.attemptID, m.Attempts, db.US(m.FirstAt), db.US(clock.Add(leaseFor)))
+			`attempt_id = $6, attempts = $7, first_us = $8, lease_us = $9`, m.attemptID, m.Attempts, db.US(m.FirstAt), db.US(clock.Add(s.o.Lease)))
 		if err != nil || !ok {
 			return err
 		}
 		a = attempt{Message: m, w: w}
-		return c.ask(ctx, tx, m, at)
+		if err := c.ask(ctx, tx, m, at); err != nil {
+			return err
+		}
+		s.o.Step(StepClaiming)
+		return nil
 	})
 	return a, ok && err == nil, err
 }
@@ -200,6 +199,7 @@ func (s *Service) mark(ctx context.Context, a attempt) error {
 			return unask(ctx, tx, m)
 		}
 		_, err = move(ctx, tx, &m, []State{Sending}, note{state: Dot, at: at}, "")
+		s.o.Step(StepMarking)
 		return err
 	})
 	if err == nil && stopped {
@@ -240,6 +240,7 @@ func (s *Service) settle(ctx context.Context, a attempt, out Outcome) error {
 		default:
 			err = s.retry(ctx, tx, a, out, at)
 		}
+		s.o.Step(StepSettling)
 		return err
 	})
 }

@@ -41,7 +41,8 @@ type Options struct {
 	Carrier Carrier
 	// Gate paces the mails of a sender; nil makes one of its own.
 	Gate *quota.Gate
-	// MailFrom is the sender of shops that name none.
+	// MailFrom is the sender of shops that name none; empty: the Carrier's
+	// own, when it has a method From.
 	MailFrom string
 	// PublicURL is what links in mails are built from.
 	PublicURL string
@@ -51,6 +52,9 @@ type Options struct {
 	Process string
 	// Incidents tell the owner when a shop is stopped; nil: nobody is told.
 	Incidents *incident.Service
+	// Lease is how long a claimed message stays its process's without a word of
+	// life; 0 means 8 s. On SQLite nothing is reaped while the process lives.
+	Lease time.Duration
 	// Step is called at the named steps of a sending, for tests that end the
 	// process there; nil does nothing.
 	Step func(step string)
@@ -93,6 +97,12 @@ func New(d *db.DB, box *seal.Box, shops *shop.Service, orders Orders, o Options)
 	}
 	if o.Process == "" {
 		o.Process = db.NewID()
+	}
+	if o.Lease == 0 {
+		o.Lease = 8 * time.Second
+	}
+	if f, ok := o.Carrier.(interface{ From() string }); ok && o.MailFrom == "" {
+		o.MailFrom = f.From()
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	return &Service{d: d, box: box, shops: shops, orders: orders, o: o, now: o.Now, log: o.Log, gate: o.Gate,

@@ -11,10 +11,27 @@ import (
 	"imreport/internal/quota"
 )
 
+// The named steps of a sending, in order; see Options.Step. Those that end in
+// -ing are inside a transaction, before it commits.
 const (
-	// perSender and perProcess bound the open connections: as many messages at
-	// most are of unknown fate after a crash.
-	perSender  = 4
+	StepClaiming = "claiming"
+	StepClaimed  = "claimed"
+	StepWritten  = "written" // the body is over, the mark not begun
+	StepMarking  = "marking"
+	StepMarked   = "marked"  // the dot is next
+	StepReplied  = "replied" // the server has answered
+	StepSettling = "settling"
+	StepSettled  = "settled"
+)
+
+// Steps are all of them.
+var Steps = []string{StepClaiming, StepClaimed, StepWritten, StepMarking, StepMarked, StepReplied, StepSettling, StepSettled}
+
+// PerSender bounds the open connections for one sender's address in one
+// process: as many messages at most are of unknown fate after a crash.
+const PerSender = 4
+
+const (
 	perProcess = 16
 	// lookEvery is how often Run looks for what is due, when nobody wakes it.
 	lookEvery = 500 * time.Millisecond
@@ -38,7 +55,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer tick.Stop()
 	renewed := time.Now()
 	for {
-		if time.Since(renewed) >= leaseFor/4 {
+		if time.Since(renewed) >= s.o.Lease/4 {
 			renewed = time.Now()
 			s.renew(ctx)
 		}
@@ -138,7 +155,7 @@ func (s *Service) renew(ctx context.Context) {
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		args := []any{db.US(now.Add(leaseFor))}
+		args := []any{db.US(now.Add(s.o.Lease))}
 		for _, id := range ids {
 			args = append(args, id)
 		}
@@ -227,7 +244,7 @@ func (s *Service) own(ctx context.Context, sender string) (bool, error) {
 	}
 	n, err := s.d.Exec(ctx, `INSERT INTO mail_sender (sender, owner, lease_us) VALUES ($1, $2, $3)
 		ON CONFLICT (sender) DO UPDATE SET owner = excluded.owner, lease_us = excluded.lease_us
-		WHERE mail_sender.owner = excluded.owner OR mail_sender.lease_us < $4`, sender, s.o.Process, db.US(now.Add(leaseFor/4)), db.US(now))
+		WHERE mail_sender.owner = excluded.owner OR mail_sender.lease_us < $4`, sender, s.o.Process, db.US(now.Add(s.o.Lease/4)), db.US(now))
 	if err != nil {
 		return false, fmt.Errorf("own sender: %w", err)
 	}
@@ -285,7 +302,7 @@ func (s *Service) start(ctx, flights context.Context, v dueShop, at time.Time, r
 		s.flow[v.id] = f
 	}
 	s.mu.Unlock()
-	if room = min(room, perSender-n); room <= 0 {
+	if room = min(room, PerSender-n); room <= 0 {
 		return 0, nil
 	}
 	// What a person asked for stands before what is due by itself.
@@ -339,21 +356,21 @@ func (s *Service) turn(ctx, flights context.Context, f *quota.Flow, sender, id s
 
 // attempt hands a claimed message over and settles what became of it.
 func (s *Service) attempt(ctx, flights context.Context, a attempt) (quota.Answer, error) {
-	s.o.Step("claimed")
+	s.o.Step(StepClaimed)
 	var out Outcome
 	l, err := s.letter(a.w, a.Message)
 	if err != nil {
 		out = Outcome{Fate: FateDenied, Phase: "write", Err: err}
 	} else {
 		out = s.o.Carrier.Carry(ctx, l, func(context.Context) error {
-			s.o.Step("before mark")
+			s.o.Step(StepWritten)
 			// Past this point only time ends the delivery, not a stopping process.
 			err := s.mark(flights, a)
-			s.o.Step("marked")
+			s.o.Step(StepMarked)
 			return err
 		})
 	}
-	s.o.Step("replied")
+	s.o.Step(StepReplied)
 	if ctx.Err() != nil && out.Fate == FateLater && out.Code == 0 {
 		out.Fate = FateStopped // we hung up ourselves: no attempt is used up
 	}
@@ -363,7 +380,7 @@ func (s *Service) attempt(ctx, flights context.Context, a attempt) (quota.Answer
 	if out.Err != nil {
 		s.log.InfoContext(ctx, "mail not delivered", "message", a.ID, "attempt", a.Attempts, "phase", out.Phase, "code", out.Code)
 	}
-	s.o.Step("settled")
+	s.o.Step(StepSettled)
 	if out.Throttled {
 		// The message is back in line, due at once; the gate pauses the sender
 		// and then sends it again.

@@ -29,6 +29,9 @@ func Of(s mail.Sender) review.Carrier {
 	return New(smtp)
 }
 
+// From is the server's own sender, for shops that name none.
+func (c *Carrier) From() string { return c.smtp.From() }
+
 // Carry composes l and hands it over in two phases.
 func (c *Carrier) Carry(ctx context.Context, l review.Letter, beforeDot func(context.Context) error) review.Outcome {
 	body, err := mail.Compose(document(l))
