@@ -37,19 +37,22 @@ type Options struct {
 
 // Result is what one database showed.
 type Result struct {
-	Database     string        `json:"database"`
-	Lanes        int           `json:"lanes"`
-	Admissions   float64       `json:"admissions_per_s"`
-	Endings      float64       `json:"endings_per_s"`
-	Runs         float64       `json:"whole_runs_per_s"` // admitted, led through 3-7, ended
-	PacedRuns    float64       `json:"paced_runs_per_s"`
-	PickupP50    time.Duration `json:"pickup_p50_ns"`
-	PickupP99    time.Duration `json:"pickup_p99_ns"`
-	BareP50      time.Duration `json:"bare_river_p50_ns"`
-	BareP99      time.Duration `json:"bare_river_p99_ns"`
-	Stranded     int64         `json:"stranded_lanes"`
-	TwoActive    int64         `json:"lanes_with_two_active"`
-	PickupSample int           `json:"pickup_samples"`
+	Database   string        `json:"database"`
+	Lanes      int           `json:"lanes"`
+	Admissions float64       `json:"admissions_per_s"`
+	Endings    float64       `json:"endings_per_s"`
+	Runs       float64       `json:"whole_runs_per_s"` // admitted, led through 3-7, ended
+	PacedRuns  float64       `json:"paced_runs_per_s"`
+	PickupP50  time.Duration `json:"pickup_p50_ns"`
+	PickupP99  time.Duration `json:"pickup_p99_ns"`
+	BareP50    time.Duration `json:"bare_river_p50_ns"`
+	BareP99    time.Duration `json:"bare_river_p99_ns"`
+	// RatioP50 and RatioP99 are pickup over a bare River job in the same run.
+	RatioP50     float64 `json:"pickup_over_bare_p50"`
+	RatioP99     float64 `json:"pickup_over_bare_p99"`
+	Stranded     int64   `json:"stranded_lanes"`
+	TwoActive    int64   `json:"lanes_with_two_active"`
+	PickupSample int     `json:"pickup_samples"`
 }
 
 const workers = 8 // goroutines that admit and end
@@ -80,11 +83,11 @@ func Run(ctx context.Context, o Options, out io.Writer) ([]Result, error) {
 		}
 		all = append(all, res)
 	}
-	fmt.Fprintf(out, "%-9s %7s %12s %10s %10s %22s %22s %9s\n", "database", "lanes", "admissions/s", "endings/s", "runs/s",
-		"pickup p50/p99 at", "bare River p50/p99", "stranded")
+	fmt.Fprintf(out, "%-9s %6s %13s %10s %8s | %9s %9s %9s | %9s %9s | %5s %5s | %8s\n", "database", "lanes", "admissions/s", "endings/s", "runs/s",
+		"at runs/s", "pick. p50", "p99", "River p50", "p99", "×p50", "×p99", "stranded")
 	for _, r := range all {
-		fmt.Fprintf(out, "%-9s %7d %12.0f %10.0f %10.0f %9s %9s %4.0f/s %9s %9s %9d\n", r.Database, r.Lanes, r.Admissions, r.Endings,
-			r.Runs, ms(r.PickupP50), ms(r.PickupP99), r.PacedRuns, ms(r.BareP50), ms(r.BareP99), r.Stranded)
+		fmt.Fprintf(out, "%-9s %6d %13.0f %10.0f %8.0f | %9.0f %9s %9s | %9s %9s | %5.2f %5.2f | %8d\n", r.Database, r.Lanes, r.Admissions, r.Endings,
+			r.Runs, r.PacedRuns, ms(r.PickupP50), ms(r.PickupP99), ms(r.BareP50), ms(r.BareP99), r.RatioP50, r.RatioP99, r.Stranded)
 	}
 	return all, nil
 }
@@ -209,6 +212,10 @@ func measure(ctx context.Context, o Options, dbo db.Options) (res Result, err er
 	res.PickupP50, res.PickupP99 = quantile(b.pickup, 0.5), quantile(b.pickup, 0.99)
 	res.BareP50, res.BareP99 = quantile(b.bare, 0.5), quantile(b.bare, 0.99)
 	res.PickupSample = len(b.pickup)
+	if res.BareP50 > 0 && res.BareP99 > 0 {
+		res.RatioP50 = float64(res.PickupP50) / float64(res.BareP50)
+		res.RatioP99 = float64(res.PickupP99) / float64(res.BareP99)
+	}
 	res.Stranded = b.runs.Stranded()
 	err = b.d.QueryRow(ctx, `SELECT count(*) FROM (SELECT lane_id FROM run WHERE state IN (3, 4, 5, 6)
 		GROUP BY lane_id HAVING count(*) > 1) AS t`).Scan(&res.TwoActive)
