@@ -404,6 +404,12 @@ func TestNoneThatCannotBeTrue(t *testing.T) {
 	st.must(o)
 	rt, _ := typeOf("AD")
 	st.compare(o, rt)
+	if _, err := st.sim.AddFault(vendor.Fault{Kind: "none", Report: "AD_CONVERSION", Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if s := st.fails(st.order(o.CustomerID, 1, "AD_CONVERSION")); s.Args[0] != "naver.suspicious_empty" {
+		t.Errorf("%+v", s)
+	}
 	// An account without impressions really has none.
 	quiet := st.order(st.quiet()[0], 1, "AD")
 	st.must(quiet)

@@ -41,8 +41,8 @@ type collector struct {
 
 	// askedM is held while /stats is asked, so that it is asked once.
 	askedM    sync.Mutex
-	asked     map[table.Day]int64 // impressions by day
-	campaigns []string            // nil: not read
+	asked     map[table.Day]activity
+	campaigns []string // nil: not read
 
 	mu      sync.Mutex
 	snap    snapshot // of whoever holds the names

@@ -373,50 +373,55 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 }
 
 // none stores a piece without rows, if "no data" can be true: a day on which
-// the account's ads were shown has data.
+// the account's ads were shown has data, and one with conversions has some of
+// them.
 func (c *collector) none(ctx context.Context, n need, f fetch) error {
-	if n.t.shown && n.day >= c.today-watchDays && f.jobs < noneMax {
-		shown, err := c.shown(ctx, n.day)
-		if err != nil && (decisive(err) || asFault(err) == nil) {
+	if n.t.told != toldNothing && n.day >= c.today-watchDays && f.jobs < noneMax {
+		a, err := c.happened(ctx, n.day)
+		if err != nil && fatal(err) {
 			return err
 		}
 		if err != nil {
 			c.s.o.Log.InfoContext(ctx, "whether there is really no data could not be asked", "piece", n.piece.String(), "error", err)
 		}
-		if shown > 0 {
+		count := int64(a.Impressions)
+		if n.t.told == toldConversions {
+			count = int64(a.Conversions)
+		}
+		if count > 0 {
 			c.s.counts.suspicious.Add(1)
 			if err := c.s.store.drop(ctx, n.piece); err != nil {
 				return err
 			}
 			x := &fault{class: suspiciousNone, op: "stat-reports.list", customer: n.customer, until: c.s.o.Now().Add(noneWait)}
-			x.args = []any{n.report, n.day.String(), shown}
+			x.args = []any{n.report, n.day.String(), count}
 			return x
 		}
 	}
 	return c.put(ctx, n, f.job, nil, &meta{Job: f.job, None: true}, nil)
 }
 
-// shown asks how often the account's ads were shown on the day, by /stats, once
-// for all report types.
-func (c *collector) shown(ctx context.Context, day table.Day) (int64, error) {
+// happened asks what happened in the account on the day, by /stats, once for
+// all report types.
+func (c *collector) happened(ctx context.Context, day table.Day) (activity, error) {
 	c.askedM.Lock()
 	defer c.askedM.Unlock()
-	if n, ok := c.asked[day]; ok {
-		return n, nil
+	if a, ok := c.asked[day]; ok {
+		return a, nil
 	}
 	ids, err := c.campaignIDs(ctx)
 	if err != nil {
-		return 0, err
+		return activity{}, err
 	}
 	a, err := c.s.client.activity(ctx, c.w, ids, day, day)
 	if err != nil {
-		return 0, err
+		return activity{}, err
 	}
 	if c.asked == nil {
-		c.asked = map[table.Day]int64{}
+		c.asked = map[table.Day]activity{}
 	}
-	c.asked[day] = int64(a.Impressions)
-	return c.asked[day], nil
+	c.asked[day] = a
+	return a, nil
 }
 
 // campaignIDs are the ids of all campaigns, read once.

@@ -91,7 +91,7 @@ const (
 // whole reports whether a report of yesterday can be all of it, given the sum
 // of its impressions. Naver has answered with parts of a day now and then.
 func (c *collector) whole(ctx context.Context, n need, impressions int64, jobs int) error {
-	if !n.t.shown || n.day != c.today-1 || jobs >= noneMax {
+	if n.t.told != toldImpressions || n.day != c.today-1 || jobs >= noneMax {
 		return nil
 	}
 	days, sum := 0, 0.0
@@ -107,7 +107,7 @@ func (c *collector) whole(ctx context.Context, n need, impressions int64, jobs i
 	if days == 0 || float64(impressions) >= partShare*sum/float64(days) {
 		return nil
 	}
-	shown, err := c.shown(ctx, n.day)
+	a, err := c.happened(ctx, n.day)
 	if err != nil {
 		if fatal(err) {
 			return err
@@ -115,11 +115,11 @@ func (c *collector) whole(ctx context.Context, n need, impressions int64, jobs i
 		c.s.o.Log.InfoContext(ctx, "whether a report is whole could not be asked", "piece", n.piece.String(), "error", err)
 		return nil
 	}
-	if float64(impressions) >= partOf*float64(shown) {
+	if float64(impressions) >= partOf*float64(a.Impressions) {
 		return nil
 	}
 	c.s.counts.suspicious.Add(1)
 	f := &fault{class: suspiciousPart, op: "report-download", customer: n.customer, until: c.s.o.Now().Add(noneWait)}
-	f.args = []any{n.report, n.day.String(), impressions, shown}
+	f.args = []any{n.report, n.day.String(), impressions, int64(a.Impressions)}
 	return f
 }

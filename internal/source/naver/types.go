@@ -94,8 +94,17 @@ type reportType struct {
 	name     string
 	daysBack int // how many days before today Naver gives (maintainers, 2019, 2025, 2026)
 	fields   []field
-	shown    bool // has impressions, so /stats can say whether "no data" is true
+	told     told // what /stats says of it
 }
+
+// told is which number of /stats shows whether "no data" can be true.
+type told int8
+
+const (
+	toldNothing told = iota
+	toldImpressions
+	toldConversions
+)
 
 func join(lists ...[]field) (all []field) {
 	for _, l := range lists {
@@ -118,19 +127,19 @@ var (
 
 // reportTypes are the 13 kinds that Naver still makes, as people read them.
 var reportTypes = []reportType{
-	{"AD", 365, join(entity, brief, ranked), true},
-	{"AD_DETAIL", 180, join(entity, detail, ranked), true},
-	{"AD_CONVERSION", 365, join(entity, brief, convert), false},
-	{"AD_CONVERSION_DETAIL", 45, join(entity, detail, convert), false},
-	{"ADEXTENSION", 365, join(exts, brief, ranked), false},
-	{"ADEXTENSION_CONVERSION", 365, join(exts, brief, convert), false},
-	{"EXPKEYWORD", 365, join([]field{fDate, fCustomer, fCampaign, fGroup, fTerm}, brief, []field{fSearch}, viewed), false},
-	{"SHOPPINGKEYWORD_DETAIL", 180, join(terms, detail, ranked), false},
-	{"SHOPPINGKEYWORD_CONVERSION_DETAIL", 45, join(terms, detail, convert), false},
-	{"SHOPPINGBRANDPRODUCT", 365, join(brands, brief, viewed), false},
-	{"SHOPPINGBRANDPRODUCT_CONVERSION", 365, join(brands, brief, convert), false},
-	{"CRITERION", 365, []field{fDate, fCustomer, fCrit, fDevice, fImp, fClk, fCost}, false},
-	{"CRITERION_CONVERSION", 365, []field{fDate, fCustomer, fCrit, fDevice, fMethod, fType, fCount, fSales}, false},
+	{"AD", 365, join(entity, brief, ranked), toldImpressions},
+	{"AD_DETAIL", 180, join(entity, detail, ranked), toldImpressions},
+	{"AD_CONVERSION", 365, join(entity, brief, convert), toldConversions},
+	{"AD_CONVERSION_DETAIL", 45, join(entity, detail, convert), toldConversions},
+	{"ADEXTENSION", 365, join(exts, brief, ranked), toldNothing},
+	{"ADEXTENSION_CONVERSION", 365, join(exts, brief, convert), toldNothing},
+	{"EXPKEYWORD", 365, join([]field{fDate, fCustomer, fCampaign, fGroup, fTerm}, brief, []field{fSearch}, viewed), toldNothing},
+	{"SHOPPINGKEYWORD_DETAIL", 180, join(terms, detail, ranked), toldNothing},
+	{"SHOPPINGKEYWORD_CONVERSION_DETAIL", 45, join(terms, detail, convert), toldNothing},
+	{"SHOPPINGBRANDPRODUCT", 365, join(brands, brief, viewed), toldNothing},
+	{"SHOPPINGBRANDPRODUCT_CONVERSION", 365, join(brands, brief, convert), toldNothing},
+	{"CRITERION", 365, []field{fDate, fCustomer, fCrit, fDevice, fImp, fClk, fCost}, toldNothing},
+	{"CRITERION_CONVERSION", 365, []field{fDate, fCustomer, fCrit, fDevice, fMethod, fType, fCount, fSales}, toldNothing},
 }
 
 func typeOf(name string) (reportType, bool) {
