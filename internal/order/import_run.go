@@ -329,7 +329,7 @@ func (r *running) write(ctx context.Context, c *chunk) error {
 	var results []Result
 	if r.i.DryRun || r.i.Mail {
 		var err error
-		if results, err = r.s.compare(ctx, r.s.d, r.i.ShopID, c.events); err != nil {
+		if results, err = r.s.compare(ctx, r.i.ShopID, c.events); err != nil {
 			return err
 		}
 		if would, skipped, err = r.judge(ctx, results); err != nil {

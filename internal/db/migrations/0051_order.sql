@@ -14,9 +14,13 @@ CREATE TABLE shop_order (
 	created_us   BIGINT NOT NULL, -- when it was ordered
 	parts        TEXT NOT NULL, -- JSON: newest snapshot, newest file row, facts
 	rev          BIGINT NOT NULL, -- counts the changes of the row
-	UNIQUE (shop_id, external_id)
+	-- The id first: PostgreSQL, when it knows little of a young table, would
+	-- rather read all of a shop than look up each of many ids.
+	UNIQUE (external_id, shop_id)
 );
-CREATE INDEX shop_order_list ON shop_order (shop_id, created_us, id);
+-- Partial, so that only lists can use it: PostgreSQL must not take it for
+-- looking up external ids.
+CREATE INDEX shop_order_list ON shop_order (shop_id, created_us, id) WHERE source <> '';
 CREATE INDEX shop_order_email ON shop_order (shop_id, email) WHERE email <> '';
 
 -- Order names: what files know an order by. Inserted before the order, in the
@@ -26,5 +30,5 @@ CREATE TABLE order_alias (
 	alias     TEXT NOT NULL,
 	order_id  TEXT NOT NULL,
 	ambiguous BOOLEAN NOT NULL, -- a second order of the shop has this name
-	PRIMARY KEY (shop_id, alias)
+	PRIMARY KEY (alias, shop_id)
 );
