@@ -44,6 +44,7 @@ type cli struct {
 	Token   tokenCmd   `cmd:"" help:"API tokens."`
 	Sim     simCmd     `cmd:"" help:"Start a simulator of a vendor."`
 	Bench   benchCmd   `cmd:"" help:"Run a benchmark."`
+	Bounce  bounceCmd  `cmd:"" help:"Take a bounce or complaint: one mail from standard input."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

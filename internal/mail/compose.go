@@ -70,7 +70,7 @@ func Compose(d Document) ([]byte, error) {
 		}
 	}
 	// Encoded words are at most 75 characters each; they are folded between.
-	b.WriteString("Subject: " + strings.ReplaceAll(mime.BEncoding.Encode("utf-8", oneLine(d.Subject)), "?= =?", "?=\r\n =?") + "\r\n")
+	b.WriteString("Subject: " + strings.ReplaceAll(mime.BEncoding.Encode("utf-8", strings.TrimSpace(oneLine(d.Subject))), "?= =?", "?=\r\n =?") + "\r\n")
 	if d.Lang != "" {
 		b.WriteString("Content-Language: " + d.Lang + "\r\n")
 	}

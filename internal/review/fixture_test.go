@@ -80,16 +80,22 @@ type fixture struct {
 
 func ptr[T any](v T) *T { return &v }
 
+func newBox(t *testing.T) *seal.Box {
+	t.Helper()
+	box, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
+}
+
 // noon is a Tuesday noon in Seoul.
 var noon = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 
 func newFixture(t *testing.T, d *db.DB, o Options, in shop.Input) *fixture {
 	t.Helper()
 	ctx := t.Context()
-	box, err := seal.New(make([]byte, seal.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
+	box := newBox(t)
 	f := &fixture{t: t, ctx: ctx, clock: &testClock{t: noon}, orders: &fakeOrders{all: map[string]order.Order{}}, box: box}
 	people := workspace.New(d, box, workspace.Options{})
 	if err := people.Bootstrap(ctx, "test-token-test-token"); err != nil {

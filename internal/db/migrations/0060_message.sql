@@ -37,8 +37,8 @@ CREATE INDEX message_of_shop ON message (shop_id, id);
 CREATE INDEX message_by_state ON message (shop_id, state, id);
 CREATE INDEX message_by_name ON message (shop_id, find, id);
 CREATE INDEX message_by_external ON message (shop_id, external_id, id);
-CREATE INDEX message_by_address ON message (shop_id, addr_hash, id);
-CREATE INDEX message_sent ON message (shop_id, sent_us) WHERE sent_us > 0;
+CREATE INDEX message_by_address ON message (addr_hash, shop_id, id);
+CREATE INDEX message_outcome ON message (shop_id, updated_us) WHERE state = 'sent' OR bounce <> '';
 
 -- What happened to a message. Rows are only ever added.
 CREATE TABLE message_log (
