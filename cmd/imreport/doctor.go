@@ -12,10 +12,14 @@ import (
 
 type doctorCmd struct {
 	config.Config
+	probeFlags
 }
 
 // Run examines settings, database, folder, clock and keys.
 func (c *doctorCmd) Run(ctx context.Context, o *out) error {
+	if c.Probe {
+		return c.probe(ctx, c.NaverURL, o)
+	}
 	lang, faults := terminalLang(), 0
 	ok := app.Doctor(ctx, c.Config, app.Checks, func(f app.Finding) {
 		mark := "✓"

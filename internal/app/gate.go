@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"imreport/internal/account"
 	"imreport/internal/db"
 	"imreport/internal/jobs"
 	"imreport/internal/quota"
@@ -66,9 +67,27 @@ func (a *App) warn(ctx context.Context, what string, err error) {
 	}
 }
 
-// usage is how a licence is used, as this process knows.
+// shortened is how a scope is named in metrics: a licence is like a password.
+func shortened(s quota.Scope) string {
+	if s.Kind == quota.Licence {
+		return account.Mask(s.ID)
+	}
+	return s.ID
+}
+
+// usageWithin bounds what a page waits for another process's account.
+const usageWithin = 2 * time.Second
+
+// usage is how a licence is used, as its owner knows.
 func (a *App) usage(licence string) quota.Usage {
-	return a.gate.Usage(quota.Scope{Kind: quota.Licence, ID: licence})
+	if a.keeper == nil {
+		return a.gate.Usage(quota.Scope{Kind: quota.Licence, ID: licence})
+	}
+	ctx, stop := context.WithTimeout(context.Background(), usageWithin)
+	defer stop()
+	u, err := a.keeper.Usage(ctx, licence)
+	a.warn(ctx, "usage of a licence could not be read", err)
+	return u
 }
 
 // takes is about how long so many requests of a customer take behind what

@@ -39,6 +39,7 @@ func (a *App) buildReports(ctx context.Context) error {
 	a.metrics = newMetrics(a)
 	a.keys = account.New(a.d, a.jobs, a.box, a.incidents, a.log)
 	a.gate = quota.New(quota.Options{})
+	a.metrics.registry.MustRegister(a.gate.Collector(shortened))
 	store, err := archive.NewDir(a.dir("archive"))
 	if err != nil {
 		return err
