@@ -15,12 +15,11 @@ import (
 	"imreport/internal/table"
 )
 
-// MorningMissed: no process looked after a morning in time. Its subject is the
-// workspace's mornings as a whole.
-const (
-	morningMissed incident.Kind = "morning_missed"
-	allMornings                 = "morning"
-)
+// morningMissed: no process looked after a morning in time.
+const morningMissed incident.Kind = "morning_missed"
+
+// allMornings is its subject: the workspace's mornings as a whole.
+const allMornings = "morning"
 
 // buildMorning builds what refreshes raw data by itself. Every process knows
 // the plan; those that work also start what is due.

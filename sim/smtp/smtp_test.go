@@ -330,7 +330,7 @@ func TestFaultChoosesItsOccasions(t *testing.T) {
 			}
 			return b.String()
 		}
-		if fates(1) != fates(1) || fates(1) == fates(2) {
+		if first, again := fates(1), fates(1); first != again || first == fates(2) {
 			t.Error("the seed does not decide")
 		}
 	})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -61,6 +62,7 @@ type house struct {
 	url   string // of the simulated Naver
 	dir   string
 	pg    string // empty: SQLite
+	token string // of the API; empty: adminToken
 	env   []string
 
 	mu     sync.Mutex
@@ -259,7 +261,7 @@ func (p *process) call(method, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
+	req.Header.Set("Authorization", "Bearer "+cmp.Or(p.h.token, adminToken))
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,6 +115,72 @@ func TestWhatCannotBeDoneIsTold(t *testing.T) {
 		})
 	}
 	p.stop()
+}
+
+// The demo fills its sample data, goes on at a second start, and leaves
+// nothing outside its folder.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	home, dir := t.TempDir(), filepath.Join(t.TempDir(), "demo")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	h := &house{t: t, dir: dir, env: []string{"HOME=" + home, "LANG=en", "PATH=" + os.Getenv("PATH")}}
+	start := func() *process {
+		p := &process{h: h, cmd: exec.Command(binary, "demo", "--data", dir, "--addr", addr), url: "http://" + addr, done: make(chan struct{}), log: &lines{}}
+		p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = h.env, home, p.log, p.log
+		if err := p.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.kill)
+		go func() {
+			_ = p.cmd.Wait()
+			close(p.done)
+		}()
+		h.await("the demo's address", func() bool { return strings.Contains(p.log.String(), "API token: ") })
+		_, rest, _ := strings.Cut(p.log.String(), "API token: ")
+		h.token, _, _ = strings.Cut(rest, "\n")
+		return p
+	}
+	done := func(p *process) (n, all int) {
+		var list struct {
+			Items []struct {
+				HasFile bool `json:"has_file"`
+			}
+		}
+		if err := p.call("GET", "/api/v1/raw-data", nil, &list); err != nil {
+			t.Fatalf("%v\n%s", err, p.log)
+		}
+		for _, rd := range list.Items {
+			if rd.HasFile {
+				n++
+			}
+		}
+		return n, len(list.Items)
+	}
+	p := start()
+	if !strings.Contains(p.log.String(), "Sign in ") {
+		t.Errorf("no sign-in link:\n%s", p.log)
+	}
+	h.await("a first spreadsheet", func() bool { n, _ := done(p); return n >= 1 })
+	p.stop()
+	token := h.token
+	p = start()
+	if h.token != token {
+		t.Error("the token has changed")
+	}
+	was, all := done(p)
+	if was < 1 || all < 5 {
+		t.Errorf("after the restart %d of %d are there", was, all)
+	}
+	h.await("one more spreadsheet", func() bool { n, _ := done(p); return n > was })
+	p.stop()
+	if left, err := os.ReadDir(home); err != nil || len(left) > 0 {
+		t.Errorf("the demo has left %v in the home folder: %v", left, err)
+	}
 }
 
 // One spreadsheet without a server: bad input is told, Ctrl-C breaks nothing,
