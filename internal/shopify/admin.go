@@ -123,7 +123,8 @@ func (a *admin) read(name string, res *http.Response, out any) (q quota.Answer, 
 	if t := r.Extensions.Cost.Throttle; t != nil {
 		q.Budget = &quota.Budget{Available: t.Available, Max: t.Max, Restore: t.Restore}
 	}
-	for _, e := range r.Errors {
+	if len(r.Errors) > 0 {
+		e := r.Errors[0]
 		switch e.Extensions.Code {
 		case "THROTTLED": // HTTP 200 all the same
 			q.Refused = true
@@ -135,6 +136,9 @@ func (a *admin) read(name string, res *http.Response, out any) (q quota.Answer, 
 			return q, fmt.Errorf("%w: %s", errToken, clean(e.Message, 200))
 		}
 		return q, fmt.Errorf("admin api %s: %s", name, clean(e.Message, 200))
+	}
+	if len(r.Data) == 0 || string(r.Data) == "null" {
+		return q, fmt.Errorf("admin api %s: an answer without data", name)
 	}
 	if err := json.Unmarshal(r.Data, out); err != nil {
 		return q, fmt.Errorf("admin api %s: %w", name, err)
