@@ -1,0 +1,76 @@
+package naver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"imreport/internal/run"
+	vendor "imreport/sim/naver"
+)
+
+// TestSilence: a server that does not answer is left after a while and asked
+// again; one that never does ends the attempt, not the run.
+func TestSilence(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{}, func(o *Options) { o.Timeout = 150 * time.Millisecond })
+	for _, path := range []string{"/stat-reports", "/report-download", "/master-reports"} {
+		if _, err := st.sim.AddFault(vendor.Fault{Kind: "hang", Path: path, ForMS: 5000, Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := st.order(st.busy()[0], 2, "AD")
+	st.must(o)
+	rt, _ := typeOf("AD")
+	st.compare(o, rt)
+	if _, err := st.sim.AddFault(vendor.Fault{Kind: "hang", Path: "/stat-reports", ForMS: 5000}); err != nil {
+		t.Fatal(err)
+	}
+	if s := st.fails(st.order(st.busy()[1], 2, "AD")); s.Do != run.Retry || s.Args[0] != "naver.unreachable" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestACancelledCollectingEnds: at once, with the reason for which it was
+// cancelled, and without a fault of Naver's.
+func TestACancelledCollectingEnds(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{BuildMin: time.Hour, BuildMax: time.Hour}, nil)
+	why := errors.New("cancelled by a person")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+	err := st.Collect(ctx, st.order(st.busy()[0], 3, "AD"), &progress{t: t})
+	var s *run.Stop
+	if err == nil || errors.As(err, &s) || ctx.Err() == nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// BenchmarkParse reads a report of 100,000 rows.
+func BenchmarkParse(b *testing.B) {
+	var file strings.Builder
+	const rows = 100_000
+	for i := range rows {
+		fmt.Fprintf(&file, "20261124\t1000\tcmp-a001-01-%015d\tgrp-a001-01-%015d\tnkw-a001-01-%015d\tnad-a001-01-%015d\tbsn-a001-00-000000000000001\t8753\tM\t%d\t1\t%d\t7\t0\n", i%20, i%400, i%8000, i%800, i%90, i%5000)
+	}
+	rt, _ := typeOf("AD")
+	b.SetBytes(int64(file.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := newParser(strings.NewReader(file.String()), rt, day("2026-11-24"), "1000", false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for {
+			if _, err := p.Next(); err != nil {
+				if !errors.Is(err, io.EOF) || p.Rows != rows {
+					b.Fatal(err, p.Rows)
+				}
+				break
+			}
+		}
+	}
+	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
