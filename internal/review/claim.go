@@ -14,8 +14,7 @@ import (
 // attempt is a claimed message on its way to the mail server.
 type attempt struct {
 	Message
-	w      world
-	letter Letter
+	w world
 }
 
 // claim takes a message that is due: it locks the person, judges again, and

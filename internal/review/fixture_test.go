@@ -3,7 +3,6 @@ package review
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"imreport/internal/seal"
 	"imreport/internal/shop"
 	"imreport/internal/workspace"
-	sim "imreport/sim/smtp"
 )
 
 // fakeOrders are orders in memory; put tells the service of them as package
@@ -238,19 +236,6 @@ func (c *carrier) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.sent)
-}
-
-// mailServer starts a simulated one.
-func mailServer(t *testing.T) (*sim.Server, string) {
-	t.Helper()
-	s := sim.New(sim.Config{Dir: t.TempDir(), NoSync: true})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() { _ = s.Close() })
-	return s, l.Addr().String()
 }
 
 // suite are the tests that run on both databases; each has a shop of its own

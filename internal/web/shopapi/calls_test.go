@@ -66,6 +66,10 @@ func build(t *testing.T, d *db.DB) *house {
 	h.orders = order.New(d, h.shops, key, order.Options{Dir: t.TempDir(), Process: "test"})
 	h.reviews = review.New(d, key, h.shops, h.orders, review.Options{Carrier: post.New(sender), MailFrom: sender.From(), PublicURL: "https://reviews.example", Dir: t.TempDir(), Process: "test"})
 	h.reviews.Register(h.orders)
+	if err := h.orders.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.orders.Stop(context.Background()) })
 	site := web.New(web.Deps{People: h.people})
 	Mount(rest.New(site), Deps{Shops: h.shops, Orders: h.orders, Reviews: h.reviews})
 	srv := httptest.NewServer(site)
@@ -176,7 +180,7 @@ func TestShopCalls(t *testing.T) {
 		h := build(t, d)
 		for name, f := range map[string]func(*house){
 			"who asks": (*house).whoAsks, "an order becomes a mail": (*house).orderBecomesMail, "fifty clicks": (*house).fiftyClicks,
-			"refusals": (*house).refusals, "templates and suppressions": (*house).templates, "privacy": (*house).privacy, "settings": (*house).settings,
+			"refusals": (*house).refusals, "templates and suppressions": (*house).templates, "privacy": (*house).privacy, "settings": (*house).settings, "imports": (*house).imports, "bounces": (*house).bounces,
 		} {
 			t.Run(name, func(t *testing.T) {
 				inner := *h
@@ -437,5 +441,95 @@ func (h *house) settings() {
 	}
 	if status, v = h.call("POST", "/api/v1/shops/"+id+"/resume", asAdmin, ""); status != 200 || v["stopped_at"] != nil {
 		h.t.Errorf("%d %v", status, v)
+	}
+}
+
+func (h *house) imports() {
+	_, code := h.newShop(`{"name":"파일","review_delay":"0s","mail_rate_per_second":100}`)
+	head := "order_id,order_name,ordered_at,order_status,fulfilled_at,customer_name,customer_email,product_id,product_name,quantity,email_consent\n"
+	file := head + "9001,#9001,2024-01-02 10:00:00 +0900,paid,2024-01-04 10:00:00 +0900,김하나,hana@example.com,SKU1,머그컵,1,no\n" +
+		"9002,#9002,2024-01-02 10:00:00 +0900,paid,2024-01-04 10:00:00 +0900,이두리,not-an-address,SKU1,머그컵,1,no\n"
+	csv := header{"X-Shop-Access-Code": code["X-Shop-Access-Code"], "Content-Type": "text/csv"}
+	status, v := h.call("POST", "/api/v1/shop/orders/import?dry_run=true", csv, file)
+	orders, _ := v["orders"].(map[string]any)
+	if status != 200 || v["dry_run"] != true || orders["new"] != 1.0 || v["rows_refused"] != 1.0 || v["would_mail"] != 0.0 || len(v["errors"].([]any)) != 1 {
+		h.t.Fatalf("%d %v", status, v)
+	}
+	if e := v["errors"].([]any)[0].(map[string]any); e["line"] != 3.0 || e["code"] == "" || e["message"] == "" {
+		h.t.Errorf("%v", e)
+	}
+	if status, v = h.call("GET", "/api/v1/shop/orders", code, ""); len(v["items"].([]any)) != 0 {
+		h.t.Errorf("a dry run wrote: %d %v", status, v)
+	}
+	// Nobody is mailed who was not asked for.
+	if status, v = h.call("POST", "/api/v1/shop/orders/import", csv, file); status != 200 || v["would_mail"] != 0.0 {
+		h.t.Fatalf("%d %v", status, v)
+	}
+	if all := h.messages(code, ""); len(all) != 0 {
+		h.t.Errorf("%v", all)
+	}
+	if status, v = h.call("POST", "/api/v1/shop/orders/import?mail=true", csv, file); status != 200 || v["would_mail"] != 1.0 {
+		h.t.Fatalf("%d %v", status, v)
+	}
+	h.until(code, "", "sent")
+	status, v = h.call("POST", "/api/v1/shop/orders/import?mail=true", csv, file)
+	if orders, _ = v["orders"].(map[string]any); status != 200 || orders["unchanged"] != 1.0 || len(h.messages(code, "")) != 1 {
+		h.t.Errorf("again: %d %v", status, v)
+	}
+	if status, v = h.call("POST", "/api/v1/shop/orders/import", csv, "no,usable,header\n1,2,3\n"); status < 400 || status > 499 || v["code"] == "" {
+		h.t.Errorf("%d %v", status, v)
+	}
+	_, v = h.call("GET", "/api/v1/shop/imports", code, "")
+	one := v["items"].([]any)[len(v["items"].([]any))-1].(map[string]any)
+	if status, _ := h.call("GET", "/api/v1/shop/imports/"+one["id"].(string)+"/errors", code, ""); status != 200 {
+		h.t.Errorf("%d", status)
+	}
+	// A preview, then confirmed, as a form sends it.
+	body := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"orders.csv\"\r\n\r\n" + strings.ReplaceAll(file, "9001", "9101") + "\r\n--x--\r\n"
+	form := header{"X-Shop-Access-Code": code["X-Shop-Access-Code"], "Content-Type": "multipart/form-data; boundary=x"}
+	if status, v = h.call("POST", "/api/v1/shop/orders/import?dry_run=1", form, body); status != 200 {
+		h.t.Fatalf("%d %v", status, v)
+	}
+	path := "/api/v1/shop/imports/" + v["id"].(string)
+	if status, v = h.call("POST", path+"/confirm", code, `{"mail":false}`); status != 202 {
+		h.t.Fatalf("%d %v", status, v)
+	}
+	for range 100 {
+		if _, v = h.call("GET", path, code, ""); v["state"] == "done" && v["dry_run"] == false {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if status, v = h.call("GET", "/api/v1/shop/orders/9101", code, ""); status != 200 || v["source"] != "csv" {
+		h.t.Errorf("%d %v", status, v)
+	}
+}
+
+func (h *house) bounces() {
+	id, code := h.newShop(`{"name":"반송","review_delay":"0s","mail_rate_per_second":100}`)
+	h.put(id, "1", "bounce-api@example.com", nil)
+	m := h.until(code, "", "sent")
+	var dsn []byte
+	for _, x := range h.box.Mails() {
+		if x.Token == m["id"] {
+			raw, err := h.box.Raw(x.ID)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			dsn = sim.DSN(x, raw, sim.Bounce{})
+		}
+	}
+	mail := header{"X-Shop-Access-Code": code["X-Shop-Access-Code"], "Content-Type": "message/rfc822"}
+	for _, again := range []bool{false, true} {
+		status, v := h.call("POST", "/api/v1/shop/bounces", mail, string(dsn))
+		if status != 200 || v["message_id"] != m["id"] || v["kind"] != "hard" || v["again"] != again {
+			h.t.Errorf("%d %v", status, v)
+		}
+	}
+	if status, v := h.call("POST", "/api/v1/shop/bounces", mail, "Subject: hello\r\n\r\nI am away"); status != 422 || v["code"] != "no_report" {
+		h.t.Errorf("%d %v", status, v)
+	}
+	if all := h.messages(code, ""); all[0]["bounce"] != "hard" {
+		h.t.Errorf("%v", all)
 	}
 }
