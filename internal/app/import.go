@@ -310,7 +310,14 @@ func (im *Import) Progress() ImportProgress {
 		p.Rows = im.written.Load()
 		return p
 	}
-	if left := p.Planned - p.Pieces; fetched > 0 && left > 0 {
+	left := p.Planned - p.Pieces
+	if r, ok := im.flow.Forecast(); ok {
+		// When the last request goes; reports that are built then take longer.
+		p.Left = max(time.Until(r.To), 0)
+		if left > 0 {
+			p.Left += buildTakes
+		}
+	} else if fetched > 0 && left > 0 {
 		p.Left = time.Since(im.began) / time.Duration(fetched) * time.Duration(left)
 	}
 	return p
@@ -400,10 +407,12 @@ func either(first, second error) error {
 	return second
 }
 
+// round is a duration as people say it: "8d0h", "3m20s".
 func round(d time.Duration) string {
-	d = d.Abs()
-	if days := d / (24 * time.Hour); days > 0 {
-		return fmt.Sprintf("%dd%s", days, (d % (24 * time.Hour)).Round(time.Hour))
+	const day = 24 * time.Hour
+	if d = d.Abs(); d < day {
+		return d.Round(time.Second).String()
 	}
-	return d.Round(time.Second).String()
+	d = d.Round(time.Hour)
+	return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
 }
