@@ -13,7 +13,7 @@ import (
 )
 
 // life is five events of one order, two pairs in the same second, and what
-// they must end in: the events of reference A6.
+// they must end in: the events of docs/orders.md.
 func life(id string) ([]Event, Order) {
 	parcel := Parcel{ID: "4", Status: parcelSuccess, Created: (epoch.Unix() + 9) * 1e6, Updated: (epoch.Unix() + 9) * 1e6}
 	shipped := func(s *Snapshot) { s.Fulfillment = Fulfilled }

@@ -8,7 +8,7 @@ import (
 )
 
 // unknownShippingDays is how long a parcel is taken to be under way where a
-// file does not say when it left (reference B4).
+// file does not say when it left (docs/orders.md).
 const unknownShippingDays = 3
 
 // nameMost bounds texts of a file that are kept, bytes.

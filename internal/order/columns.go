@@ -10,7 +10,7 @@ import (
 	"imreport/internal/i18n"
 )
 
-// field is what a column of a file means: the eleven columns of docs/csv.md,
+// field is what a column of a file means: the eleven columns of docs/orders.md,
 // and those of Shopify's own export that say parts of one of them.
 type field int
 
@@ -50,7 +50,7 @@ var Canonical = []string{"order_id", "order_name", "ordered_at", "order_status",
 
 // spellings are the headers of each field, the most telling first: where
 // several columns of a file mean one field, the first that is filled counts.
-// Sources: docs/csv.md (Shopify's export, Cafe24, Smart Store, WooCommerce,
+// Sources: docs/orders.md (Shopify's export, Cafe24, Smart Store, WooCommerce,
 // Matrixify).
 var spellings = [fields][]string{
 	fOrderID:     {"order_id", "주문 ID", "Order ID", "Id", "external_order_id", "주문코드"},
@@ -82,7 +82,7 @@ var spellings = [fields][]string{
 var dropped = []string{"web_push_consent", "sms_consent", "웹푸시 수신동의", "웹 푸시 수신동의", "앱푸시 수신동의", "SMS 수신동의", "문자 수신동의", "SMS수신여부"}
 
 // anonymous are headers of exports that know no address of the customer
-// (reference B2): Smart Store.
+// (docs/orders.md): Smart Store.
 var anonymous = []string{"상품주문번호", "발주확인일", "구매자ID"}
 
 var (

@@ -8,7 +8,7 @@ import (
 )
 
 // NormalEmail is the form in which addresses are kept and compared: trimmed,
-// the domain in lower case; tags and dots stay (reference C4). What has no "@"
+// the domain in lower case; tags and dots stay (docs/orders.md). What has no "@"
 // comes back trimmed.
 func NormalEmail(v string) string {
 	v = strings.TrimSpace(norm.NFC.String(v))

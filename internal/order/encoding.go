@@ -15,7 +15,7 @@ import (
 )
 
 // The encodings of text files. CP949 is what Korean Excel writes; x/text's
-// EUCKR is all of it (measured, reference B3).
+// EUCKR is all of it (measured, docs/orders.md).
 const (
 	encUTF8    = "utf-8"
 	encCP949   = "cp949"

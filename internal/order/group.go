@@ -66,7 +66,7 @@ type overview struct {
 	scattered map[uint64]struct{} // orders whose rows do not stand together
 }
 
-// rowsMost bounds a file (reference B4).
+// rowsMost bounds a file (docs/orders.md).
 const rowsMost = 1_000_000
 
 // survey reads a whole file once: it counts the rows and finds the orders

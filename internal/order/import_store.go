@@ -16,8 +16,8 @@ import (
 	"imreport/internal/errs"
 )
 
-// UploadMost bounds a file, bytes. Reference B4 says 100 MB and a million
-// rows; a million rows of the eleven columns are some 150 MB.
+// UploadMost bounds a file, bytes: a million rows of the eleven columns are
+// some 160 MB.
 const UploadMost = 256 << 20
 
 func (s *Service) uploads() string { return filepath.Join(s.o.Dir, "imports") }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// damaged is what Excel makes of a long number: "5.55E+12" (reference B1).
+// damaged is what Excel makes of a long number: "5.55E+12" (docs/orders.md).
 var damaged = regexp.MustCompile(`^\d([.,]\d+)?[eE]\+?\d+$`)
 
 // isDamaged reports whether an id went through Excel: the scientific form, or
@@ -53,7 +53,7 @@ func cleanID(v string) string {
 	return v
 }
 
-// The layouts of dates, the most likely first (reference B1).
+// The layouts of dates, the most likely first (docs/orders.md).
 var dateLayouts = []string{
 	"2006-01-02 15:04:05 -0700",
 	time.RFC3339Nano,

@@ -29,7 +29,7 @@ const (
 	DefaultReviewDelay = 14 * 24 * time.Hour
 	DefaultCooldown    = 30 * 24 * time.Hour
 	DefaultMaxOrderAge = 60 * 24 * time.Hour
-	DefaultMailRate    = 5.0 // per second; reference C4: 5/s and 20 mails a connection
+	DefaultMailRate    = 5.0 // per second; usual for a small sender
 	DefaultMailRetry   = time.Minute
 	// OldCodeLives is how long the hook address of a replaced access code
 	// still takes webhooks: retries go to the address of when they fired.

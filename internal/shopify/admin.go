@@ -71,7 +71,7 @@ type answer struct {
 }
 
 // firstCost is what a query is taken to cost before the first answer tells,
-// points; the most that one may cost is 1,000 (reference A7).
+// points; the most that one may cost is 1,000 (docs/orders.md).
 const firstCost = 100
 
 // query runs one GraphQL query into out. The gate paces it by the budget that

@@ -16,8 +16,8 @@ import (
 	"imreport/internal/shop"
 )
 
-// BodyMax bounds a webhook: orders of 100 KB and more are normal (reference
-// A2), 4 MiB is far above any.
+// BodyMax bounds a webhook: orders of 100 KB and more are normal, 4 MiB is far
+// above any (docs/orders.md).
 const BodyMax = 4 << 20 // bytes
 
 // Delivery is a webhook as it came.

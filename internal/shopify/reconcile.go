@@ -19,7 +19,7 @@ const (
 	// reconcileTick is how often a process looks for shops that are due.
 	reconcileTick = 5 * time.Second
 	// overlap is how far back each look goes over what is known: deliveries
-	// may be late, and clocks differ (reference A4).
+	// may be late, and clocks differ (docs/orders.md).
 	overlap = 30 * time.Minute
 	// lookBack is as far as the API shows orders without read_all_orders.
 	lookBack       = 60 * 24 * time.Hour
@@ -192,7 +192,7 @@ func (a *admin) orders(ctx context.Context, began time.Time) error {
 	var last stamp
 	for page := 1; ; page++ {
 		if page%restartPages == 0 {
-			// Pagination ends at 25,000 objects (reference A7): begin anew
+			// Pagination ends at 25,000 objects (docs/orders.md): begin anew
 			// where it has come to.
 			since, after = time.UnixMicro(int64(last)), nil
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The vectors of reference A3.
+// Computed with another implementation.
 var vectors = []struct{ body, header string }{
 	{`{"id":5550000000001,"name":"#1001"}`, "7WQ4JXw/ItG+cS0k/r9I5USayi6kYX0Tvv+hqXi/T2c="},
 	{`{"id":5550000000001,"name":"#1001"}` + "\n", "yUvZ3qZ+07dcyFgl3pgfkXesy8nOxgRM9p+JEQW8XWo="},

@@ -103,7 +103,7 @@ func (s *Server) send(topic string, body any, event string) {
 		}
 		s.stats.Fired++
 		s.deliveries = append(s.deliveries, d)
-		if len(s.deliveries) > deliveriesKept {
+		if !s.held && len(s.deliveries) > deliveriesKept {
 			s.deliveries = slices.DeleteFunc(s.deliveries, func(d *Delivery) bool { return d.Done })
 		}
 		if s.held {

@@ -1,8 +1,8 @@
 // Package shopify imitates the shop that Shopify runs: it signs and sends
 // webhooks, with the repeats, the reordering and the retries of the real one,
 // and answers the part of the GraphQL Admin API that a reconciliation needs.
-// It is written from Shopify's documents (docs in the reference of this
-// project, sections A1 to A7), not from our client.
+// It is written from what Shopify documents (docs/orders.md sums it up),
+// not from our client.
 //
 // # Orders
 //
