@@ -173,6 +173,7 @@ type fakeDestination struct {
 	mu      sync.Mutex
 	objects map[string]bool
 	insert  func(ctx context.Context) error
+	add     func(ctx context.Context) error
 }
 
 func (f *fakeDestination) Create(_ context.Context, w Work) (Workbook, error) {
@@ -210,7 +211,15 @@ func (b *fakeBook) Insert(ctx context.Context, tabs []Tab, rows func(int64)) err
 	return nil
 }
 
-func (b *fakeBook) Add(context.Context, Info) error { return nil }
+func (b *fakeBook) Add(ctx context.Context, _ Info) error {
+	b.f.mu.Lock()
+	fn := b.f.add
+	b.f.mu.Unlock()
+	if fn != nil {
+		return fn(ctx)
+	}
+	return nil
+}
 
 func (b *fakeBook) Finish(context.Context) (File, error) {
 	b.f.mu.Lock()

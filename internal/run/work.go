@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -86,8 +87,11 @@ func (w *worker) guard(ctx context.Context, tx *db.Tx) error {
 	var cancel bool
 	err := tx.QueryRow(ctx, `SELECT cancel_requested FROM run WHERE id = $1 AND epoch = $2 AND state IN (3, 4, 5, 6)`,
 		w.run.ID, w.run.Epoch).Scan(&cancel)
-	if err != nil {
+	if errors.Is(err, sql.ErrNoRows) {
 		return errs.E(errs.LeaseLost, "run.lease_lost", err, w.run.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("look at run %s: %w", w.run.ID, err)
 	}
 	if cancel {
 		return errCancelled
