@@ -113,7 +113,7 @@ func (s *Service) applyTogether(ctx context.Context, part []*receipt) error {
 		}
 	}
 	heard := s.unheard(shops, now)
-	return s.d.InTx(ctx, func(tx *db.Tx) error {
+	err := s.d.InTx(ctx, func(tx *db.Tx) error {
 		if len(events) > 0 {
 			if _, err := s.orders.ApplyAll(ctx, tx, events); err != nil {
 				return err
@@ -148,8 +148,13 @@ func (s *Service) applyTogether(ctx context.Context, part []*receipt) error {
 		if err != nil {
 			return fmt.Errorf("mark applied: %w", err)
 		}
+		s.o.Step(StepApplying)
 		return nil
 	})
+	if err == nil {
+		s.o.Step(StepApplied)
+	}
+	return err
 }
 
 // askAfter is when the Admin API is asked about a change that a webhook told

@@ -74,6 +74,7 @@ const (
 type committer struct {
 	d     *db.DB
 	taken func([]*receipt) // told of the fresh ones, after the commit
+	step  func(string)
 
 	mu    sync.Mutex
 	queue []*receipt
@@ -118,7 +119,8 @@ func (c *committer) next() []*receipt {
 func (c *committer) work() {
 	for part := c.next(); part != nil; part = c.next() {
 		err := c.commit(part)
-		if err == nil && c.taken != nil {
+		if err == nil {
+			c.step(StepReceived)
 			c.taken(part)
 		}
 		for _, r := range part {
@@ -167,6 +169,7 @@ func (c *committer) commit(part []*receipt) error {
 		for _, id := range ids {
 			byID[id].fresh = true
 		}
+		c.step(StepReceiving)
 		return nil
 	})
 }

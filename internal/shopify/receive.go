@@ -48,13 +48,27 @@ type Options struct {
 	AdminURL string
 	// HTTP sends requests to the Admin API; nil: a client with timeouts.
 	HTTP *http.Client
-	// HookURL is the address of this instance's hooks for a subscription that
-	// has to be made again, without the access code; empty: lost subscriptions
-	// are told, not repaired.
+	// HookURL is the address of this instance's hooks without the access code
+	// ("https://reports.example.kr/hooks/shopify"), for subscriptions that have
+	// to be made again; empty: none are.
 	HookURL string
 	// Every is how often a shop is reconciled; 0: 15 minutes.
 	Every time.Duration
+	// Step is called at the named steps of a webhook's way, for tests that end
+	// the process there; nil: not at all.
+	Step func(step string)
 }
+
+// The named steps of a webhook's way, in order; see Options.Step.
+const (
+	StepReceiving = "receiving" // in the transaction that stores it
+	StepReceived  = "received"  // stored for good, not answered
+	StepApplying  = "applying"  // in the transaction that applies it
+	StepApplied   = "applied"   // in force
+)
+
+// Steps are all of them.
+var Steps = []string{StepReceiving, StepReceived, StepApplying, StepApplied}
 
 // Service takes webhooks and reconciles.
 type Service struct {
@@ -88,8 +102,11 @@ func New(d *db.DB, shops *shop.Service, orders *order.Service, o Options) *Servi
 	if o.Every == 0 {
 		o.Every = 15 * time.Minute
 	}
+	if o.Step == nil {
+		o.Step = func(string) {}
+	}
 	s := &Service{d: d, shops: shops, orders: orders, o: o, log: o.Log, heard: map[string]time.Time{}}
-	s.commits = committer{d: d, taken: s.applies.add}
+	s.commits = committer{d: d, taken: s.applies.add, step: o.Step}
 	s.applies.apply = s.applyPart
 	return s
 }

@@ -30,7 +30,7 @@ func eachVendor(t *testing.T, fn func(v *vendor)) {
 		t.Cleanup(api.Close)
 		hooks := httptest.NewServer(http.HandlerFunc(v.take))
 		t.Cleanup(hooks.Close)
-		v.fixture = newFixture(t, d, Options{Gate: quota.New(quota.Options{}), AdminURL: api.URL, HookURL: hooks.URL})
+		v.fixture = newFixture(t, d, Options{Gate: quota.New(quota.Options{}), AdminURL: api.URL, HookURL: hooks.URL + "/hooks/shopify"})
 		v.now = time.Now()
 		v.shop = sim.New(sim.Config{Secret: secret, Seed: 1, Max: 100_000, Restore: 10_000})
 		t.Cleanup(v.shop.Close)

@@ -29,7 +29,7 @@ func (a *admin) subscribe(ctx context.Context) error {
 	if a.s.o.HookURL == "" {
 		return nil // nobody out there can reach this instance
 	}
-	prefix := strings.TrimSuffix(a.s.o.HookURL, "/") + "/hooks/shopify/"
+	prefix := strings.TrimSuffix(a.s.o.HookURL, "/") + "/"
 	var have struct {
 		Subscriptions struct {
 			Nodes []struct {

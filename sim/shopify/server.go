@@ -163,6 +163,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("shopify: %w", err)
 	}
+	s.mu.Lock() // ids of an earlier run of this command must not come again
+	s.last = max(s.last, s.now().Unix()/10%10_000_000)
+	s.mu.Unlock()
 	web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	errc := make(chan error, 1)
 	go func() { errc <- web.Serve(l) }()
