@@ -440,7 +440,7 @@ func TestAPartOfADay(t *testing.T) {
 
 // TestStuck: a job that does not move is made a second time, and not a third.
 func TestStuck(t *testing.T) {
-	quick := func(o *Options) { o.ReportDeadline = 150 * time.Millisecond }
+	quick := func(o *Options) { o.ReportDeadline = time.Second }
 	st := newStage(t, nil, vendor.Options{}, quick)
 	if _, err := st.sim.AddFault(vendor.Fault{Kind: "stuck", Report: "AD", Times: 1}); err != nil {
 		t.Fatal(err)

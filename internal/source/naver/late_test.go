@@ -16,7 +16,7 @@ import (
 // may do without waits two probes for them, then is filled with what there is,
 // and says what it lacks; the next one brings it.
 func TestGoesOnWithoutALateType(t *testing.T) {
-	st := newStage(t, nil, vendor.Options{}, nil)
+	st := newStage(t, nil, vendor.Options{}, func(o *Options) { o.Parallel = 1 }) // AD asks first
 	if err := st.sim.SetReady("20261124", "AD_CONVERSION", st.clock.now().Add(3*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +25,6 @@ func TestGoesOnWithoutALateType(t *testing.T) {
 		o.Late = &run.Lacking{}
 		return o
 	}
-	st.fails(order()) // which of the types was asked first decides how it is called
-	st.clock.forward(time.Minute + 10*time.Second)
 	if s := st.fails(order()); s.Reason != run.CodePlatformPreparing {
 		t.Fatalf("%+v", s)
 	}

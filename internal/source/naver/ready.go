@@ -18,6 +18,7 @@ import (
 type readiness struct {
 	now   func() time.Time
 	every time.Duration // between probes
+	yield time.Duration // for which who was refused last lets others go first
 	ready func(day table.Day)
 
 	mu     sync.Mutex
@@ -39,6 +40,9 @@ type lateness struct {
 // hold up all the others.
 const graceShare = 12
 
+// yieldShare of it the same piece waits when the others ask at the same moment.
+const yieldShare = 240
+
 // level is what a refusal of p counts for at the moment. The lock is held.
 func (r *readiness) level(p piece) piece {
 	all := piece{day: p.day}
@@ -57,10 +61,18 @@ func (r *readiness) level(p piece) piece {
 // others wait for that. fresh is the newest day there can be: only of it is
 // the first answer awaited before others ask.
 func (r *readiness) enter(ctx context.Context, p piece, fresh table.Day) (again time.Time, probe, ok bool, err error) {
-	for {
+	for yielded := r.yield <= 0; ; {
 		r.mu.Lock()
 		k := r.level(p)
 		l, late := r.late[k]
+		if !yielded && late && l.by == p && k != p && r.probe[k] == nil && !r.now().Before(l.again) {
+			yielded = true
+			r.mu.Unlock()
+			if err := sleep(ctx, r.yield); err != nil {
+				return time.Time{}, false, false, err
+			}
+			continue
+		}
 		if late {
 			at := l.again
 			if l.by == p && k != p {

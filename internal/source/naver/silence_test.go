@@ -16,7 +16,7 @@ import (
 // TestSilence: a server that does not answer is left after a while and asked
 // again; one that never does ends the attempt, not the run.
 func TestSilence(t *testing.T) {
-	st := newStage(t, nil, vendor.Options{}, func(o *Options) { o.Timeout = 150 * time.Millisecond })
+	st := newStage(t, nil, vendor.Options{}, func(o *Options) { o.Timeout = 400 * time.Millisecond })
 	for _, path := range []string{"/stat-reports", "/report-download", "/master-reports"} {
 		if _, err := st.sim.AddFault(vendor.Fault{Kind: "hang", Path: path, ForMS: 5000, Times: 1}); err != nil {
 			t.Fatal(err)

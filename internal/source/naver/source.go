@@ -110,7 +110,7 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{
 		o: o, client: cl, store: store{o.DB}, builds: &builds{}, masters: &builds{},
-		ready:   &readiness{now: o.Now, every: o.ProbeInterval, ready: o.Published},
+		ready:   &readiness{now: o.Now, every: o.ProbeInterval, yield: o.ProbeInterval / yieldShare, ready: o.Published},
 		parsing: make(chan struct{}, parsers),
 	}
 	s.leases = leases{s: s, owner: db.NewID()}
