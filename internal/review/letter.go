@@ -23,9 +23,10 @@ var letterHTML = htmltemplate.Must(htmltemplate.New("letter").Parse(letterPage))
 // letter writes the mail of a message. The same message gives the same letter,
 // whoever writes it and how often.
 func (s *Service) letter(w world, m Message) (Letter, error) {
+	from := s.sender(w)
 	l := Letter{
-		Token: m.ID, MessageID: "rr-" + m.ID + "." + strconv.Itoa(m.Seq) + "@" + s.host(),
-		From: s.sender(w), To: w.order.Email, Date: m.FirstAt, Lang: w.template.Lang,
+		Token: m.ID, MessageID: "rr-" + m.ID + "." + strconv.Itoa(m.Seq) + "@" + s.host(from),
+		From: from, To: w.order.Email, Date: m.FirstAt, Lang: w.template.Lang,
 		Unsubscribe: s.UnsubscribeLink(m.ID), Feedback: string(m.Kind) + ":" + w.shop.ID + ":imreport",
 	}
 	return l, s.write(&l, w, s.ReviewLink(m.ID))
@@ -173,7 +174,7 @@ func (s *Service) SendTest(ctx context.Context, shopID, orderID string, k Kind, 
 		return err
 	}
 	l.To, l.Token = to, "test-"+token
-	l.MessageID = l.Token + "@" + s.host()
+	l.MessageID = l.Token + "@" + s.host(l.From)
 	l.Subject = i18n.T(l.Lang, "mail.review.test", l.Subject)
 	out := s.o.Carrier.Carry(ctx, l, func(context.Context) error { return nil })
 	if out.Fate != FateSent {

@@ -2,12 +2,14 @@ package review
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"imreport/internal/db"
 	"imreport/internal/errs"
 	"imreport/internal/order"
 	"imreport/internal/shop"
@@ -439,5 +441,101 @@ var _ = add("Bulk", shop.Input{}, func(t *testing.T, f *fixture, c *carrier) {
 	}
 	if b := step(); b.Done != 3 || b.State != "done" {
 		t.Fatalf("%+v", b)
+	}
+})
+
+var _ = add("MailablePreviewsAFile", shop.Input{}, func(t *testing.T, f *fixture, _ *carrier) {
+	f.put(f.fulfilled("asked", "asked@preview.example"))
+	var all []order.Order
+	next := func(id, email string, change func(*order.Order)) {
+		o := f.fulfilled(id, email)
+		o.Source, o.Live = order.CSV, false
+		if change != nil {
+			change(&o)
+		}
+		all = append(all, o)
+	}
+	next("asked", "asked@preview.example", nil)
+	next("n1", "new@preview.example", func(o *order.Order) { o.ID, o.CreatedAt = "", noon.AddDate(-3, 0, 0) })
+	next("n2", "NEW@preview.example", nil)
+	next("n3", "", nil)
+	next("n4", "cancelled@preview.example", func(o *order.Order) { o.CancelledAt = noon })
+	for i := range 450 {
+		next(fmt.Sprint("m", i), fmt.Sprintf("m%d@preview.example", i), nil)
+	}
+	if err := f.SuppressByHand(f.ctx, f.shop.ID, "m7@preview.example", ""); err != nil {
+		t.Fatal(err)
+	}
+	would, skipped, err := f.Mailable(f.ctx, f.shop.ID, all)
+	want := map[string]int{"asked_already": 1, "cooldown": 1, "no_email": 1, "cancelled": 1, "suppressed": 1}
+	if err != nil || would != 450 || fmt.Sprint(skipped) != fmt.Sprint(want) {
+		t.Errorf("%d, %v, %v", would, skipped, err)
+	}
+})
+
+var _ = add("Erasure", now("0s"), func(t *testing.T, f *fixture, c *carrier) {
+	m := f.sentTo("e1")
+	token := f.token(forReview, m.ID)
+	if _, _, err := f.Submit(f.ctx, token, Answers{"1": {Stars: 5, Text: "좋아요"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	o, _ := f.orders.ByID(f.ctx, nil, "e1")
+	address := o.Email
+	err := f.d.InTx(f.ctx, func(tx *db.Tx) error {
+		return f.Erased(f.ctx, tx, order.Erasure{ShopID: f.shop.ID, Email: address, OrderIDs: []string{"e1"}, At: f.clock.now()})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.Reviews(f.ctx, f.shop.ID, ReviewFilter{}, "", 10); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	m, err = f.Get(f.ctx, f.shop.ID, m.ID)
+	if err != nil || m.State != Sent || m.Address != "" || m.OrderName != "" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	// The person is not mailed again, whatever they order.
+	f.put(f.fulfilled("e2", address))
+	f.clock.add(40 * 24 * time.Hour)
+	f.sendDue()
+	if c.count() != 1 {
+		t.Errorf("%d mails", c.count())
+	}
+	log, err := f.Log(f.ctx, f.shop.ID, m.ID, 0, 100)
+	if err != nil || len(log) == 0 {
+		t.Fatal(err)
+	}
+	for _, w := range log {
+		if w.Detail != "" {
+			t.Errorf("the log keeps %q", w.Detail)
+		}
+	}
+})
+
+var _ = add("AdvertisingNeedsConsent", now("0s"), func(t *testing.T, f *fixture, c *carrier) {
+	if _, err := f.SetSettings(f.ctx, f.shop.ID, SettingsInput{SenderBlock: ptr("우리상점, 서울시 중구, 02-000-0000")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.SetTemplate(f.ctx, f.shop.ID, Template{Lang: "ko", Kind: Request, Mode: Ad, Subject: "후기 쓰고 쿠폰 받으세요", Body: "{name}님\n\n{link}", Button: "쓰기"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.put(f.fulfilled("1", "ad1@example.com"))
+	agreed := f.fulfilled("2", "ad2@example.com")
+	agreed.Consent = order.ConsentGiven
+	f.put(agreed)
+	f.sendDue()
+	all := f.messages()
+	if all[0].State != Skipped || all[0].Reason != NoConsent || all[1].State != Sent || c.count() != 1 {
+		t.Fatalf("%+v", all)
+	}
+	l := c.sent[0]
+	if !strings.HasPrefix(l.Subject, "(광고) 후기") {
+		t.Errorf("subject %q", l.Subject)
+	}
+	for _, want := range []string{"02-000-0000", "수신을 원하지 않으시면", "refuse them free of charge", l.Unsubscribe} {
+		if !strings.Contains(l.Text, want) || !strings.Contains(l.HTML, want) {
+			t.Errorf("%q is missing", want)
+		}
 	}
 })

@@ -13,6 +13,7 @@ package review
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -178,11 +179,15 @@ func (s *Service) poke() {
 	}
 }
 
-// host is the host of the public address, for Message-IDs.
-func (s *Service) host() string {
+// host names this instance in Message-IDs: the host of the public address or,
+// where that says nothing to others, the sender's.
+func (s *Service) host(from string) string {
 	u, err := url.Parse(s.o.PublicURL)
-	if err != nil || u.Hostname() == "" {
-		return "localhost"
+	if err == nil && strings.Contains(u.Hostname(), ".") && net.ParseIP(u.Hostname()) == nil {
+		return u.Hostname()
 	}
-	return u.Hostname()
+	if _, domain, ok := strings.Cut(bare(from), "@"); ok {
+		return domain
+	}
+	return "localhost"
 }

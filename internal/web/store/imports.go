@@ -141,7 +141,7 @@ func (s *Store) oneImport(w http.ResponseWriter, r *http.Request) error {
 
 // reasons are those for which an import's orders are not mailed, in the order
 // of the page.
-var reasons = []review.Reason{review.NoEmail, review.BadEmail, review.Suppressed, review.AlreadyReviewed, "asked_already", review.InCooldown,
+var reasons = []review.Reason{review.NoEmail, review.BadEmail, review.Suppressed, review.AlreadyReviewed, review.AskedAlready, review.InCooldown,
 	review.OrderCancelled, review.OrderRefunded, review.NotPaid, review.NotFulfilled, review.PartlyFulfilled, review.TooOld, review.NoReviewableLine,
 	review.NoConsent, review.OptedOut, review.TestOrder}
 
