@@ -7,6 +7,7 @@ import (
 	"imreport/internal/app"
 	"imreport/internal/config"
 	"imreport/internal/errs"
+	"imreport/internal/i18n"
 )
 
 type serveCmd struct {
@@ -20,10 +21,11 @@ func (c *serveCmd) Run(ctx context.Context, o *out) error {
 	if err != nil {
 		return err
 	}
+	lang := terminalLang()
 	return a.Serve(ctx, func(url string) {
-		fmt.Fprintf(o.stdout, "imreport %s listens on %s\n", version, url)
+		fmt.Fprintln(o.stdout, i18n.T(lang, "cli.serve_listens", version, url))
 		if link, err := a.FirstSignIn(ctx); err == nil && link != "" {
-			fmt.Fprintf(o.stdout, "First sign-in (works once, for 24 hours): %s\n", link)
+			fmt.Fprintln(o.stdout, i18n.T(lang, "cli.serve_first", link))
 		}
 	})
 }
@@ -41,7 +43,7 @@ func (c *workerCmd) Run(ctx context.Context, o *out) error {
 	if err != nil {
 		return err
 	}
-	return a.Serve(ctx, func(string) { fmt.Fprintf(o.stdout, "imreport %s works\n", version) })
+	return a.Serve(ctx, func(string) { fmt.Fprintln(o.stdout, i18n.T(terminalLang(), "cli.worker_works", version)) })
 }
 
 type migrateCmd struct {
@@ -53,7 +55,7 @@ func (c *migrateCmd) Run(ctx context.Context, o *out) error {
 	if err := app.Migrate(ctx, c.Store); err != nil {
 		return err
 	}
-	fmt.Fprintln(o.stdout, "The database is at this program's version.")
+	fmt.Fprintln(o.stdout, i18n.T(terminalLang(), "cli.migrated"))
 	return nil
 }
 
