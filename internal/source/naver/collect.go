@@ -16,7 +16,7 @@ import (
 
 // Collect brings what o needs into the archive. See run.Source.
 func (s *Source) Collect(ctx context.Context, o run.Order, p run.Progress) error {
-	c := &collector{s: s, o: o, w: who{o.Credential, o.Flow, o.CustomerID}, progress: p, seen: newSeen(), fetched: map[piece]bool{}}
+	c := &collector{s: s, o: o, w: who{o.Credential, o.Flow, o.CustomerID}, progress: p, seen: newSeen(), fetched: map[piece]bool{}, asking: make(chan struct{}, 1)}
 	if err := c.collect(ctx); err != nil {
 		return stop(o.Credential, err)
 	}
@@ -39,8 +39,9 @@ type collector struct {
 	// went well in between.
 	broken atomic.Int64
 
-	// askedM is held while /stats is asked, so that it is asked once.
-	askedM    sync.Mutex
+	// asking is held while /stats is asked, so that it is asked once. It is no
+	// mutex: who waits for an answer of Naver's must be able to give up.
+	asking    chan struct{}
 	asked     map[table.Day]activity
 	campaigns []string // nil: not read
 
@@ -219,6 +220,17 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 		}
 	}
 	return changed, nil
+}
+
+// askAlone waits until nobody else of the order asks /stats; the caller ends
+// that by what it returns.
+func (c *collector) askAlone(ctx context.Context) (done func(), err error) {
+	select {
+	case c.asking <- struct{}{}:
+		return func() { <-c.asking }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // proved notes that the workspace's key has just reached the customer.

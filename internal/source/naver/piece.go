@@ -404,8 +404,11 @@ func (c *collector) none(ctx context.Context, n need, f fetch) error {
 // happened asks what happened in the account on the day, by /stats, once for
 // all report types.
 func (c *collector) happened(ctx context.Context, day table.Day) (activity, error) {
-	c.askedM.Lock()
-	defer c.askedM.Unlock()
+	done, err := c.askAlone(ctx)
+	if err != nil {
+		return activity{}, err
+	}
+	defer done()
 	if a, ok := c.asked[day]; ok {
 		return a, nil
 	}

@@ -42,8 +42,11 @@ func (c *collector) idle(pl plan) bool {
 // show no impression, no click and no conversion in all of their days. done is
 // false when there was something: then the reports are to be fetched.
 func (c *collector) settleIdle(ctx context.Context, pl plan) (done bool, err error) {
-	c.askedM.Lock()
-	defer c.askedM.Unlock()
+	alone, err := c.askAlone(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer alone()
 	ids, err := c.campaignIDs(ctx)
 	if err != nil {
 		return false, err
