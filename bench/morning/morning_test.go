@@ -1,0 +1,39 @@
+package morning
+
+import (
+	"testing"
+	"time"
+)
+
+// Two ordinary mornings and a late one of a small agency.
+func TestPlay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays three mornings")
+	}
+	r, err := Play(t, Scenario{Name: "small", Profile: "perlicence", Accounts: 6, PerAccount: 3, Campaigns: 2, AdGroups: 4, Keywords: 10,
+		LastDays: 7, Refetch: 3, Mornings: 3, Changed: true, Write: time.Second, Seed: 1, Ready: map[int]time.Duration{2: 8 * time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range r.Mornings {
+		t.Logf("%+v", d)
+		if d.Failed != 0 || d.Done < r.RawData {
+			t.Errorf("morning %d: %d done, %d failed", i, d.Done, d.Failed)
+		}
+		if i > 0 && d.PerAccount > 45 {
+			t.Errorf("morning %d: %.1f requests per account", i, d.PerAccount)
+		}
+		if i < 2 && !d.InTime {
+			t.Errorf("morning %d was ready at %s", i, d.Ready)
+		}
+		if d.ProbesPerMinute > 1 {
+			t.Errorf("morning %d: %d probes in a minute", i, d.ProbesPerMinute)
+		}
+	}
+	if late := r.Mornings[2]; late.Released > 75 {
+		t.Errorf("released after %.0f s", late.Released)
+	}
+	if second := r.Mornings[1]; second.Restated != 1 || second.Revisions < 1 {
+		t.Errorf("%d restated, %d spreadsheets say so", second.Restated, second.Revisions)
+	}
+}

@@ -1,0 +1,332 @@
+package morning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"imreport/internal/account"
+	"imreport/internal/db"
+	"imreport/internal/quota"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+	vendor "imreport/sim/naver"
+)
+
+// types are the four report types of each raw data.
+var types = []string{"AD", "AD_CONVERSION", "AD_DETAIL", "EXPKEYWORD"}
+
+const (
+	opens   = 6*time.Hour + 50*time.Minute // when the house is opened in the morning
+	due     = 7*time.Hour + 30*time.Minute
+	closes  = 20 * time.Hour // given up
+	firstMs = 24             // November 2026: a Tuesday
+)
+
+// Result is what a scenario showed.
+type Result struct {
+	Name     string `json:"name"`
+	Profile  string `json:"profile"`
+	Accounts int    `json:"accounts"`
+	RawData  int    `json:"raw_data"`
+	// Fill is the day on which the raw data were made.
+	Fill     Day   `json:"fill"`
+	Mornings []Day `json:"mornings"`
+}
+
+// Day is a morning, from opening the house until the last run has ended.
+type Day struct {
+	Day string `json:"day"`
+	// Requests that were accepted, and answers 429.
+	Requests int            `json:"requests"`
+	Refused  int            `json:"refused"`
+	Calls    map[string]int `json:"calls"`
+	// PerAccount is the mean, MaxPerAccount the most of one account.
+	PerAccount    float64 `json:"requests_per_account"`
+	MaxPerAccount int     `json:"max_requests_of_an_account"`
+	// Start is when the first run was admitted, Ready when the last one of
+	// the morning ended, Seoul.
+	Start  string `json:"start"`
+	Ready  string `json:"ready"`
+	InTime bool   `json:"by_deadline"`
+	// Runs that ended well, and badly; Second are those of cause late and
+	// repair.
+	Done   int `json:"done"`
+	Failed int `json:"failed"`
+	Second int `json:"second_refreshes"`
+	// Published is when Naver had yesterday, when later than the start;
+	// Released how many seconds later no run waited for it any more, Probes
+	// how often was asked in vain, ProbesPerMinute the most in any minute.
+	Published       string  `json:"published,omitempty"`
+	Released        float64 `json:"released_after_s,omitempty"`
+	Probes          int     `json:"probes"`
+	ProbesPerMinute int     `json:"probes_in_a_minute"`
+	// Restated pieces, and spreadsheets whose info tab says so.
+	Restated  int `json:"restated_pieces,omitempty"`
+	Revisions int `json:"spreadsheets_with_revisions,omitempty"`
+}
+
+// stage is a scenario under way.
+type stage struct {
+	*house
+	s   Scenario
+	res *Result
+}
+
+func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
+	// The bubble begins in the year 2000: the mornings are those of 2026.
+	time.Sleep(time.Until(time.Date(2026, 11, firstMs, 10, 0, 0, 0, table.KST)))
+	sim := vendor.New(vendor.Options{Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
+	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
+		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: &wire{sim: sim}}}
+	if err := st.open(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := st.furnish(ctx); err != nil {
+		return nil, errors.Join(err, st.close(ctx))
+	}
+	st.mornings.Tick(ctx, time.Now()) //nolint:errcheck // it only notes since when schedules stand
+	if err := st.ended(ctx, began.Add(10*time.Hour)); err != nil {
+		return nil, errors.Join(err, st.close(ctx))
+	}
+	var err error
+	if st.res.Fill, err = st.day(ctx, began); err != nil {
+		return nil, err
+	}
+	if err := st.close(ctx); err != nil {
+		return nil, err
+	}
+	for n := range s.Mornings {
+		d, err := st.morning(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("morning %d: %w", n, err)
+		}
+		st.res.Mornings = append(st.res.Mornings, d)
+	}
+	return st.res, nil
+}
+
+// furnish makes a workspace with all accounts and raw data.
+func (st *stage) furnish(ctx context.Context) error {
+	now := time.Now()
+	_, err := st.d.Exec(ctx, `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ($1, 'Agency', 'Asia/Seoul', 'ko', $2)`, workspace, db.US(now))
+	if err != nil {
+		return err
+	}
+	k, err := st.keys.AddKey(ctx, workspace, account.NewKey{Name: "agency", License: vendor.DefaultLicense, Secret: vendor.DefaultSecret}, now)
+	if err != nil {
+		return err
+	}
+	for _, c := range st.sim.Customers() {
+		a, _, err := st.keys.AddAccount(ctx, workspace, account.NewAccount{APIKeyID: k.ID, CustomerID: strconv.FormatInt(c.ID, 10), Name: c.Name}, now)
+		if err != nil {
+			return err
+		}
+		for i := range st.s.PerAccount {
+			in := report.Input{
+				Name: fmt.Sprintf("%s %d", c.Name, i), AccountID: a.ID, Reports: types, Period: report.Period{LastDays: st.s.LastDays},
+				Destination: report.Destination{Type: report.XLSX},
+				Schedule:    &report.Schedule{DailyAt: "07:30", Mode: report.ReadyBy, Zone: "Asia/Seoul"},
+			}
+			if _, _, err := st.runs.Create(ctx, workspace, "p", in, run.Request{Class: quota.Bulk}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ended waits until no run is open, or until the instant.
+func (st *stage) ended(ctx context.Context, until time.Time) error {
+	for {
+		open, _, err := st.open2(ctx)
+		if err != nil || open == 0 || time.Now().After(until) {
+			return err
+		}
+		time.Sleep(5 * time.Second)
+	}
+}
+
+// open2 is how many runs are open, and how many of them wait for Naver's
+// publication.
+func (st *stage) open2(ctx context.Context) (open, preparing int, err error) {
+	err = st.d.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE reason = 'platform_preparing') FROM run
+		WHERE state IN (1, 2, 3, 4, 5, 6)`).Scan(&open, &preparing)
+	return open, preparing, err
+}
+
+// morning plays the n-th morning.
+func (st *stage) morning(ctx context.Context, n int) (d Day, err error) {
+	midnight := table.DayOf(time.Now()).Start().AddDate(0, 0, 1)
+	yesterday := (table.DayOf(midnight) - 1).Start()
+	stat := yesterday.In(table.KST).Format("20060102")
+	published := midnight.Add(4 * time.Hour)
+	if st.s.Profile == "storm" {
+		published = midnight.Add(8 * time.Hour)
+	}
+	if at, ok := st.s.Ready[n]; ok {
+		published = midnight.Add(at)
+		if err := st.sim.SetReady(stat, "", published); err != nil {
+			return d, err
+		}
+	}
+	whole := published
+	if at, ok := st.s.ReadyType[n]; ok {
+		whole = midnight.Add(at)
+		if err := st.sim.SetReady(stat, "AD_CONVERSION", whole); err != nil {
+			return d, err
+		}
+	}
+	restated := 0
+	if st.s.Changed && n%2 == 1 {
+		day := yesterday.AddDate(0, 0, -4).In(table.KST).Format("20060102")
+		if restated, err = st.sim.Changed(st.sim.Customers()[0].ID, "AD", day); err != nil {
+			return d, err
+		}
+	}
+	opened := midnight.Add(opens)
+	time.Sleep(time.Until(opened))
+	st.paper.clear()
+	st.net.take()
+	if err := st.house.open(ctx); err != nil {
+		return d, err
+	}
+	st.schedules(ctx)
+	released, err := st.watch(ctx, midnight, published, whole)
+	if err != nil {
+		return d, errors.Join(err, st.close(ctx))
+	}
+	if d, err = st.day(ctx, opened); err != nil {
+		return d, errors.Join(err, st.close(ctx))
+	}
+	d.Restated, d.Revisions = restated, st.paper.revised()
+	if published.After(opened) {
+		d.Published, d.Released = published.In(table.KST).Format("15:04"), released.Sub(published).Seconds()
+	}
+	return d, st.close(ctx)
+}
+
+// watch waits until every raw data was filled this morning and no run is open,
+// at the latest until closes, and reports when no run waited for Naver's
+// publication any more.
+func (st *stage) watch(ctx context.Context, midnight, published, whole time.Time) (released time.Time, err error) {
+	end := midnight.Add(closes)
+	for {
+		open, preparing, err := st.open2(ctx)
+		if err != nil {
+			return released, err
+		}
+		now := time.Now()
+		if preparing == 0 && released.IsZero() && !now.Before(published) {
+			released = now
+		}
+		var filled int
+		if open == 0 {
+			err := st.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE filled_us >= $1`, db.US(midnight.Add(opens))).Scan(&filled)
+			if err != nil {
+				return released, err
+			}
+		}
+		if filled == st.res.RawData && !now.Before(whole.Add(5*time.Minute)) || now.After(end) {
+			return released, nil
+		}
+		pause := 5 * time.Second
+		if until := now.Sub(published); until > -10*time.Second && until < 2*time.Minute {
+			pause = time.Second
+		}
+		time.Sleep(pause)
+	}
+}
+
+// day is what happened since the instant.
+func (st *stage) day(ctx context.Context, since time.Time) (d Day, err error) {
+	t := st.net.take()
+	d = Day{Day: since.In(table.KST).Format(time.DateOnly), Requests: t.sum(), Refused: t.refused, Calls: t.calls, Probes: len(t.notReady)}
+	d.PerAccount = float64(d.Requests) / float64(st.s.Accounts)
+	for _, n := range t.of {
+		d.MaxPerAccount = max(d.MaxPerAccount, n)
+	}
+	for i, at := range t.notReady {
+		n := 1
+		for _, more := range t.notReady[i+1:] {
+			if more.Sub(at) < time.Minute {
+				n++
+			}
+		}
+		d.ProbesPerMinute = max(d.ProbesPerMinute, n)
+	}
+	var first, last int64
+	err = st.d.QueryRow(ctx, `SELECT coalesce(min(created_us), 0), coalesce(max(ended_us) FILTER (WHERE cause NOT IN ('late', 'repair')), 0),
+			count(*) FILTER (WHERE state = 7), count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE cause IN ('late', 'repair'))
+		FROM run WHERE created_us >= $1`, db.US(since)).Scan(&first, &last, &d.Done, &d.Failed, &d.Second)
+	if err != nil {
+		return d, err
+	}
+	clock := func(us int64) string { return db.Time(us).In(table.KST).Format(time.TimeOnly) }
+	d.Start, d.Ready = clock(first), clock(last)
+	deadline := table.DayOf(since).Start().Add(due)
+	d.InTime = d.Done-d.Second >= st.res.RawData && !db.Time(last).After(deadline)
+	return d, nil
+}
+
+// paper is a run.Destination that takes as long as a spreadsheet and keeps
+// nothing but what its info tab would say.
+type paper struct {
+	takes time.Duration
+
+	mu        sync.Mutex
+	revisions int
+}
+
+func (p *paper) Create(context.Context, run.Work) (run.Workbook, error) { return &sheet{paper: p}, nil }
+func (p *paper) Remove(context.Context, run.File) error                 { return nil }
+
+func (p *paper) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.revisions = 0
+}
+
+// revised is how many spreadsheets told of revisions since clear.
+func (p *paper) revised() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.revisions
+}
+
+type sheet struct {
+	*paper
+	rows int64
+}
+
+func (s *sheet) Insert(_ context.Context, tabs []run.Tab, rows func(int64)) error {
+	time.Sleep(s.takes)
+	for _, t := range tabs {
+		s.rows += t.Rows
+		rows(t.Rows)
+	}
+	return nil
+}
+
+func (s *sheet) Add(_ context.Context, info run.Info) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range info.Revisions {
+		if r.Day < info.To-2 { // not of the days that are fetched anew anyway
+			s.revisions++
+			break
+		}
+	}
+	return nil
+}
+
+func (s *sheet) Finish(context.Context) (run.File, error) {
+	return run.File{Object: db.NewID(), Rows: s.rows}, nil
+}
+
+func (s *sheet) Abandon() {}
