@@ -87,9 +87,9 @@ func (b *builder) build(g []fileRow) (e Event, wrong []RowError) {
 	f.CustomerName = cut(f.CustomerName)
 	consent, _ := take(fConsent)
 	f.Consent = parseConsent(consent)
-	b.status(f, take)
+	back := b.status(f, g, take)
 	for i := range g {
-		b.line(f, &g[i], bad)
+		b.line(f, &g[i], back[g[i].line], bad)
 	}
 	f.Updated = max(f.Created, f.Fulfilled)
 	if f.Cancelled != 0 {
@@ -99,17 +99,38 @@ func (b *builder) build(g []fileRow) (e Event, wrong []RowError) {
 	return e, wrong
 }
 
-// status works out where the order stands from all columns that say so.
-func (b *builder) status(f *FileRow, take func(field) (string, *fileRow)) {
-	var s standing
-	for _, from := range []field{fStatus, fFinancial, fFulfillment} {
-		v, _ := take(from)
-		got, ok := parseStatus(v)
-		if !ok && len(b.unknownStatus) < 20 {
-			b.unknownStatus[shown(v)] = true
+// status works out where the order stands from all columns that say so. Where
+// its rows differ, those that were cancelled or given back are left out of it.
+func (b *builder) status(f *FileRow, g []fileRow, take func(field) (string, *fileRow)) (out map[int64]bool) {
+	out = map[int64]bool{}
+	said := 0
+	for i := range g {
+		if g[i].cell[fStatus] == "" && g[i].cell[fClaim] == "" {
+			continue
 		}
+		said++
+		if b.read(g[i].cell[fClaim]).ended() || b.read(g[i].cell[fStatus]).ended() {
+			out[g[i].line] = true
+		}
+	}
+	if len(out) == said { // all of it, or nothing
+		clear(out)
+	}
+	var s standing
+	for _, from := range []field{fStatus, fClaim, fFinancial, fFulfillment} {
+		v, _ := take(from)
+		if len(out) > 0 && (from == fStatus || from == fClaim) {
+			v = ""
+			for i := range g {
+				if !out[g[i].line] && g[i].cell[from] != "" {
+					v = g[i].cell[from]
+					break
+				}
+			}
+		}
+		got := b.read(v)
 		s.cancelled = s.cancelled || got.cancelled
-		if got.financial != "" {
+		if got.financial != "" && from != fFulfillment {
 			s.financial = got.financial
 		}
 		if got.fulfillment != "" && from != fFinancial {
@@ -144,15 +165,31 @@ func (b *builder) status(f *FileRow, take func(field) (string, *fileRow)) {
 		f.Fulfillment = Fulfilled
 		f.Fulfilled = db.US(db.Time(f.Created).Add(unknownShippingDays * 24 * time.Hour))
 	}
+	return out
 }
 
-func (b *builder) line(f *FileRow, r *fileRow, bad func(*fileRow, field, string, ...string)) {
+// read reads a status text and remembers words that nobody knows.
+func (b *builder) read(v string) standing {
+	s, ok := parseStatus(v)
+	if !ok && len(b.unknownStatus) < 20 {
+		b.unknownStatus[shown(v)] = true
+	}
+	return s
+}
+
+// ended reports whether nothing of it stays with the customer.
+func (s standing) ended() bool { return s.cancelled || s.financial == RefundedStatus }
+
+func (b *builder) line(f *FileRow, r *fileRow, back bool, bad func(*fileRow, field, string, ...string)) {
 	l := Line{SKU: cut(r.cell[fProductID]), Title: cut(r.cell[fProduct])}
 	n, ok := parseQuantity(r.cell[fQuantity])
 	if !ok {
 		bad(r, fQuantity, "quantity_invalid", shown(r.cell[fQuantity]))
 	}
 	l.ProductID, l.Quantity, l.Left, l.Fulfilled = l.SKU, n, n, f.Fulfillment == Fulfilled
+	if back {
+		l.Left = 0
+	}
 	if l.Title == "" {
 		l.Title = l.SKU
 	}

@@ -20,6 +20,7 @@ const (
 	fOrderEither // "주문번호": an id or a name, as its values show
 	fOrderedAt
 	fStatus
+	fClaim // cancellations and returns, beside the status
 	fFinancial
 	fFulfillment
 	fCancelledAt
@@ -58,9 +59,10 @@ var spellings = [fields][]string{
 	fOrderEither: {"주문번호"},
 	fOrderedAt: {"ordered_at", "주문일시", "Created at", "order_date", "주문일", "주문일자", "date", "Paid at", "결제일시(입금확인일)", "결제일시",
 		"결제일", "Processed At"},
-	fStatus:      {"order_status", "주문상태", "status", "클레임상태", "결제상태", "배송상태"},
-	fFinancial:   {"Financial Status", "Payment: Status"},
-	fFulfillment: {"Fulfillment Status", "Order Fulfillment Status"},
+	fStatus:      {"order_status", "주문상태", "status", "주문처리상태"},
+	fClaim:       {"클레임상태", "취소상태", "취소/반품 상태"},
+	fFinancial:   {"Financial Status", "Payment: Status", "결제상태"},
+	fFulfillment: {"Fulfillment Status", "Order Fulfillment Status", "배송상태"},
 	fCancelledAt: {"Cancelled at", "취소일시", "취소일", "취소완료일"},
 	fRefunded:    {"Refunded Amount"},
 	fTotal:       {"Total"},

@@ -234,6 +234,25 @@ func TestWorkbooks(t *testing.T) {
 	f.want(f.run(plain.String(), UploadOptions{Password: "not needed"}), "done new 0 updated 0 unchanged 2 refused 0/0")
 }
 
+func TestRowsOfOneOrderMayDiffer(t *testing.T) {
+	f := newSQLite(t)
+	head := "주문번호,결제일,이메일,상품명,수량,주문상태,클레임상태,배송완료일\n"
+	i := f.run(head+"2026110298765431,2026-11-02 10:00,a@example.com,머그컵,1,구매확정,,2026-11-05\n"+
+		"2026110298765431,2026-11-02 10:00,a@example.com,티셔츠,1,구매확정,반품완료,2026-11-05\n"+
+		"2026110298765432,2026-11-02 10:00,b@example.com,머그컵,1,취소완료,취소완료,\n"+
+		"2026110298765433,2026-11-02 10:00,c@example.com,머그컵,1,배송중,취소철회,\n", UploadOptions{})
+	f.want(i, "done new 3 updated 0 unchanged 0 refused 0/0")
+	if o := f.get("2026110298765431"); len(o.Lines) != 2 || len(o.Reviewable()) != 1 || !o.CancelledAt.IsZero() || o.FinancialStatus != Paid || o.FulfillmentStatus != Fulfilled {
+		t.Errorf("%+v", o)
+	}
+	if o := f.get("2026110298765432"); o.CancelledAt.IsZero() {
+		t.Errorf("%+v", o)
+	}
+	if o := f.get("2026110298765433"); !o.CancelledAt.IsZero() || o.FulfillmentStatus != Fulfilled {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestRefusedWhole(t *testing.T) {
 	f := newSQLite(t)
 	for key, data := range map[string]string{

@@ -183,7 +183,8 @@ var statusWords = []struct {
 	{"partially refunded", standing{financial: PartiallyRefunded}},
 	{"부분환불", standing{financial: PartiallyRefunded}},
 	{"부분취소", standing{financial: PartiallyRefunded}},
-	{"취소철회", standing{financial: Paid}},
+	{"취소철회", standing{}}, // a claim was taken back
+	{"반품철회", standing{}},
 	{"cancel", standing{cancelled: true}},
 	{"취소", standing{cancelled: true}},
 	{"refunded", standing{financial: RefundedStatus}},
@@ -202,6 +203,7 @@ var statusWords = []struct {
 	{"authorized", standing{financial: "authorized"}},
 	{"on-hold", standing{financial: "pending"}},
 	{"unfulfilled", standing{}},
+	{"restocked", standing{}},
 	{"partially_fulfilled", standing{fulfillment: Partial}},
 	{"partial", standing{fulfillment: Partial}},
 	{"부분배송", standing{fulfillment: Partial}},
