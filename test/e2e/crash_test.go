@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"imreport/internal/db"
 	"imreport/sim/naver"
 )
 
@@ -200,4 +202,27 @@ func TestKillAtRandom(t *testing.T) {
 		}
 		p.check(all)
 	})
+}
+
+// The database throws everybody out, again and again: nothing fails for it.
+func TestALostDatabaseConnection(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, true, func(o *naver.Options) { o.BuildMin, o.BuildMax = 50*time.Millisecond, 400*time.Millisecond })
+	p := h.start("serve")
+	all := p.ask()
+	ctx := context.Background()
+	d, err := db.Open(ctx, db.Options{URL: h.pg, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	for range 12 {
+		time.Sleep(250 * time.Millisecond)
+		_, err := d.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.allEnded(p)
+	p.check(all)
 }
