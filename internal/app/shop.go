@@ -43,7 +43,8 @@ func (a *App) buildShop(context.Context) error {
 	if a.c.PublicURL != "" {
 		hooks = a.base() + "/hooks/shopify"
 	}
-	s.hooks = shopify.New(a.d, s.shops, s.orders, shopify.Options{Log: a.log, Gate: a.gate, AdminURL: a.c.ShopifyURL, HookURL: hooks})
+	s.hooks = shopify.New(a.d, s.shops, s.orders, shopify.Options{Log: a.log, Gate: a.gate, AdminURL: a.c.ShopifyURL, HookURL: hooks,
+		Step: crashStep()})
 	return nil
 }
 

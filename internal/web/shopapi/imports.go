@@ -20,7 +20,7 @@ import (
 
 const (
 	// importMax bounds an uploaded file with what multipart adds to it.
-	importMax = 128 << 20 // bytes
+	importMax = order.UploadMost + 1<<20 // bytes
 	// importWithin is how long an answer waits for the report.
 	importWithin = 30 * time.Second
 )
