@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"imreport/internal/config"
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
@@ -268,5 +270,24 @@ func TestAnUnusableFolderAndAddressAreTold(t *testing.T) {
 	a = open(t, c, Options{Migrate: true, Web: true})
 	if err := a.Serve(bg, nil); !errs.Is(err, "cli.addr_in_use") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// Several processes may start at once on an empty database.
+func TestSeveralStartAtOnce(t *testing.T) {
+	c := settings(t)
+	c.DatabaseURL, c.SecretKey = dbtest.EmptyPostgresURL(t), testKey
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			a, err := New(bg, c, Options{Migrate: true})
+			if err != nil {
+				return err
+			}
+			return a.Close()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
