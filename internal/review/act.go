@@ -106,8 +106,10 @@ func (s *Service) cancel(ctx context.Context, tx *db.Tx, shopID, id, actor strin
 	default:
 		return m, refuse(m)
 	}
-	_, err = move(ctx, tx, &m, []State{m.State}, note{state: Cancelled, reason: ByPerson, actor: actor, at: s.now()}, "")
-	return m, err
+	if _, err = move(ctx, tx, &m, []State{m.State}, note{state: Cancelled, reason: ByPerson, actor: actor, at: s.now()}, ""); err != nil {
+		return m, err
+	}
+	return m, unask(ctx, tx, m)
 }
 
 // Resend makes a new message with the next turn for one that was sent, is

@@ -136,3 +136,26 @@ var _ = add("RefusedAddresses", shop.Input{ReviewDelay: ptr("0s")}, func(t *test
 		t.Errorf("%d mails", c.count())
 	}
 })
+
+var _ = add("DraftsThatAreNeverSentGo", shop.Input{ReviewDelay: ptr("0s")}, func(t *testing.T, f *fixture, _ *carrier) {
+	m := f.sentTo("d1")
+	token := f.token(forReview, m.ID)
+	if err := f.SaveDraft(f.ctx, token, Answers{"1": {Stars: 3, Text: "쓰다 만 글"}}); err != nil {
+		t.Fatal(err)
+	}
+	drafts := func() (n int) {
+		if err := f.d.QueryRow(f.ctx, `SELECT count(*) FROM review_form WHERE shop_id = $1`, f.shop.ID).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, want := range []int{1, 0} {
+		if err := f.tidyUp(f.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n := drafts(); n != want {
+			t.Errorf("%d drafts, want %d", n, want)
+		}
+		f.clock.add(keepDrafts + time.Hour)
+	}
+})

@@ -201,8 +201,10 @@ func (s *Service) again(ctx context.Context, tx *db.Tx, w world, m *Message, at 
 		if m.State == Skipped && m.Reason == v.Reason {
 			return nil
 		}
-		_, err = move(ctx, tx, m, []State{m.State}, note{state: Skipped, reason: v.Reason, args: v.Args, at: at}, "")
-		return err
+		if _, err = move(ctx, tx, m, []State{m.State}, note{state: Skipped, reason: v.Reason, args: v.Args, at: at}, ""); err != nil {
+			return err
+		}
+		return unask(ctx, tx, *m) // an attempt that failed was none
 	}
 	start, reason := m.ClockAt, Reason("")
 	delay := w.shop.ReviewDelay

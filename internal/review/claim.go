@@ -54,8 +54,14 @@ func (s *Service) claim(ctx context.Context, id string) (a attempt, ok bool, err
 		if err != nil {
 			return err
 		}
-		if w.set.Stopped() {
+		if w.set.Stopped() || !w.shop.UninstalledAt.IsZero() {
 			return nil
+		}
+		if late := w.shop.MaxOrderAge; m.Asked == 0 && late > 0 && at.Sub(m.DueAt) > late {
+			// The shop was stopped, or we were, for so long that nobody knows
+			// any more what is asked about.
+			_, err := move(ctx, tx, &m, []State{Scheduled, Queued}, note{state: Skipped, reason: TooOld, args: []string{days(late)}, at: at}, "")
+			return err
 		}
 		if v, err := s.judge(ctx, tx, w, m.Kind, m.Asked, m.CreatedAt); err != nil {
 			return err

@@ -110,9 +110,9 @@ func (s *Service) List(ctx context.Context, shopID string, f Filter, cursor stri
 }
 
 // countMost bounds how far Counts counts: beyond it the list says "and more".
-const countMost = 10_000
+const countMost = 1000
 
-// Counts says how many messages of a shop are in each state, up to 10,000 each.
+// Counts says how many messages of a shop are in each state, up to 1,000 each.
 func (s *Service) Counts(ctx context.Context, shopID string) (map[State]int, error) {
 	n := map[State]int{}
 	for _, st := range States {

@@ -35,6 +35,8 @@ const (
 	perProcess = 16
 	// lookEvery is how often Run looks for what is due, when nobody wakes it.
 	lookEvery = 500 * time.Millisecond
+	// tidyEvery is how often what has run out is removed.
+	tidyEvery = time.Hour
 	// graceFor is how long a stopping process waits for replies to dots that
 	// are written.
 	graceFor = 10 * time.Second
@@ -53,8 +55,14 @@ func (s *Service) Run(ctx context.Context) error {
 	running := 0
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	renewed := time.Now()
+	renewed, tidied := time.Now(), time.Time{}
 	for {
+		if time.Since(tidied) >= tidyEvery {
+			tidied = time.Now()
+			if err := s.tidyUp(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "reviews: what has run out is not removed", "error", err)
+			}
+		}
 		if time.Since(renewed) >= s.o.Lease/4 {
 			renewed = time.Now()
 			s.renew(ctx)
@@ -194,7 +202,7 @@ func (s *Service) look(ctx, flights context.Context, room int, done chan<- struc
 		err = r.Scan(&v.id, &v.from, &v.rate)
 		return v, err
 	}, `SELECT s.id, s.mail_from, s.mail_rate FROM shop s
-		WHERE EXISTS (SELECT 1 FROM message m WHERE m.shop_id = s.id AND m.state IN ('scheduled', 'queued') AND m.due_us <= $1)
+		WHERE s.uninstalled_us = 0 AND EXISTS (SELECT 1 FROM message m WHERE m.shop_id = s.id AND m.state IN ('scheduled', 'queued') AND m.due_us <= $1)
 			AND NOT EXISTS (SELECT 1 FROM review_setting v WHERE v.shop_id = s.id AND v.stopped_us > 0)`, db.US(at))
 	if err != nil {
 		return 0, fmt.Errorf("shops with mail: %w", err)
