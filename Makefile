@@ -19,4 +19,4 @@ test:
 	go test $(PKGS)
 
 race:
-	go test -race ./internal/run ./internal/jobs ./internal/quota
+	go test -race -short -count=1 ./internal/jobs ./internal/run ./internal/quota
