@@ -129,7 +129,7 @@ func (s *Service) first(ctx context.Context, tx *db.Tx, w world, origin order.Or
 		return nil // it was cancelled before it was shipped: there was never anything to ask
 	}
 	m := Message{ID: db.NewID(), Kind: Request, State: Scheduled, Asked: asked, ClockAt: clock(w.order)}
-	m.DueAt = due(m.ClockAt, w.shop.ReviewDelay, w.shop.QuietHours, w.shop.Location())
+	m.DueAt = loud(later(m.ClockAt.Add(w.shop.ReviewDelay), at), w.shop.QuietHours, w.shop.Location())
 	n := note{state: Scheduled, at: at}
 	if !v.OK {
 		m.State, m.Reason, m.Args = Skipped, v.Reason, v.Args
@@ -220,7 +220,7 @@ func (s *Service) again(ctx context.Context, tx *db.Tx, w world, m *Message, at 
 	default:
 		return nil // it is on its way, and nothing is new
 	}
-	dueAt := due(start, delay, w.shop.QuietHours, w.shop.Location())
+	dueAt := loud(later(start.Add(delay), at), w.shop.QuietHours, w.shop.Location())
 	_, err = move(ctx, tx, m, []State{m.State}, note{state: Scheduled, reason: reason, at: at}, `clock_us = $6, due_us = $7`, db.US(start), db.US(dueAt))
 	tx.AfterCommit(s.poke)
 	return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"net/http"
+	"net/mail"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func (s *Store) mountMails() {
 type templateView struct {
 	review.Template
 	Letter review.Letter
+	From   string // of the letter, as people read it
 	Order  string // external id or name of the order that the preview is about
 	To     string
 	Sent   bool
@@ -74,6 +76,10 @@ func (s *Store) showTemplate(w http.ResponseWriter, r *http.Request, status int,
 	id, err := s.orderFor(r, sh.ID, v.Order)
 	if err == nil {
 		v.Letter, err = s.d.Reviews.Preview(r.Context(), sh.ID, id, v.Kind, &v.Template)
+	}
+	v.From = v.Letter.From
+	if a, perr := mail.ParseAddress(v.From); perr == nil {
+		v.From = a.Name + " <" + a.Address + ">"
 	}
 	if e := errs.As(err); e != nil && v.Fault == "" {
 		v.Fault = i18n.T(lang, e.Key, e.Args...)
