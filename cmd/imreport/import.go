@@ -70,7 +70,7 @@ func (c *importCmd) Run(ctx context.Context, o *out) error {
 		return errs.E(errs.Unavailable, "cli.import_stopped", nil)
 	}
 	if err != nil {
-		return err
+		return failed{err}
 	}
 	bar.say("cli.import_done", c.Out, number(r.Rows), number(r.Requests), r.Took.Round(time.Second))
 	return nil

@@ -90,6 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	if err != nil {
 		var perr *kong.ParseError
 		if errors.As(err, &perr) {
+			parser.Stdout = stderr
 			_ = perr.Context.PrintUsage(true)
 		}
 		fmt.Fprintln(stderr, "imreport:", err)
@@ -114,11 +115,17 @@ func explain(w io.Writer, err error) int {
 	}
 	fmt.Fprint(w, "imreport: ")
 	describe(w, terminalLang(), "  ", err)
-	if e != nil && (e.Kind == errs.Invalid || e.Kind == errs.Malformed) {
+	if e != nil && (e.Kind == errs.Invalid || e.Kind == errs.Malformed) && !errors.As(err, new(failed)) {
 		return exitUsage
 	}
 	return exitFailed
 }
+
+// failed marks what went wrong at work: nothing about the command line, also
+// where its error is of Kind Invalid (a key that Naver does not accept).
+type failed struct{ error }
+
+func (f failed) Unwrap() error { return f.error }
 
 // describe prints what an error says to people: what, in detail, what to do,
 // and what the machine said; further lines with indent.

@@ -227,13 +227,13 @@ func TestImport(t *testing.T) {
 		"too_old":      {args: args("--report", "AD_CONVERSION_DETAIL", "--from", day(60)), code: 2, want: "45 days"},
 		"not_a_day":    {args: args("--from", "2026-13-01"), code: 2, want: "--from: "},
 		"customer":     {args: args("--customer", "abc"), code: 2, want: "--customer: "},
-		"foreign":      {args: args("--customer", "99"), code: 2, want: "may not see this ad account"},
+		"foreign":      {args: args("--customer", "99"), code: 1, want: "may not see this ad account"},
 		"no_folder":    {args: args("--out", filepath.Join(dir, "none", "x.xlsx")), code: 2, want: "There is no folder"},
 		"a_folder":     {args: args("--out", dir), code: 2, want: "is a folder"},
 		"template":     {args: args("--template", "x.xlsx"), code: 2, want: "not available"},
 		"no_key":       {env: []string{"NAVER_API_KEY=", "NAVER_SECRET_KEY="}, args: args(), code: 2, want: "NAVER_API_KEY: "},
-		"wrong_key":    {env: []string{"NAVER_API_KEY=0100"}, args: args(), code: 2, want: "does not accept this access licence"},
-		"wrong_secret": {env: []string{"NAVER_SECRET_KEY=x"}, args: args(), code: 2, want: "The secret does not fit"},
+		"wrong_key":    {env: []string{"NAVER_API_KEY=0100"}, args: args(), code: 1, want: "does not accept this access licence"},
+		"wrong_secret": {env: []string{"NAVER_SECRET_KEY=x"}, args: args(), code: 1, want: "The secret does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, got := h.program(c.env, c.args...)
