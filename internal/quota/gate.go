@@ -77,6 +77,18 @@ func (f *Flow) SetLeft(calls, reportCalls int) {
 	f.g.e.SetLeft(f.id, calls, reportCalls)
 }
 
+// Waiting is how many of the flow's calls wait for their turn now.
+func (f *Flow) Waiting() (calls int) {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	if fl := f.g.e.flows[f.id]; fl != nil {
+		for _, l := range fl.lines {
+			calls += len(l.waiting)
+		}
+	}
+	return calls
+}
+
 // Close ends the flow. Calls that still wait go on; their contexts end them.
 func (f *Flow) Close() {
 	f.g.mu.Lock()

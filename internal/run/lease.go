@@ -64,6 +64,7 @@ type held struct {
 	run    Run
 	cancel context.CancelCauseFunc
 	flow   *quota.Flow
+	pace   pace
 	timer  *time.Timer // fires leaseMargin before the lease ends
 }
 
@@ -87,6 +88,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	ctx, k.stop = context.WithCancel(ctx)
 	k.loops.Go(func() { k.every(ctx, renewEvery, "renew leases", k.renew) })
+	k.loops.Go(func() { k.every(ctx, renewEvery, "tell what is paced", k.tellPace) })
 	k.loops.Go(func() { k.every(ctx, reapEvery, "sweep", s.sweep) })
 	if s.d.Dialect() == db.Postgres {
 		k.loops.Go(func() {

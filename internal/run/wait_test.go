@@ -10,7 +10,7 @@ import (
 	"imreport/internal/quota"
 )
 
-// state waits until a run is in st and, when it is not empty, has the reason.
+// state waits until a run is in st and has the reason.
 func (h *house) state(t *testing.T, id string, st State, reason Code) View {
 	t.Helper()
 	var v View
@@ -19,7 +19,7 @@ func (h *house) state(t *testing.T, id string, st State, reason Code) View {
 		if v, err = h.Get(bg, workspace, id); err != nil {
 			t.Fatal(err)
 		}
-		return v.State == st && (reason == "" || v.Reason == reason)
+		return v.State == st && v.Reason == reason
 	})
 	return v
 }
