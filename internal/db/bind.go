@@ -1,21 +1,28 @@
 package db
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
-// Bind collects the arguments of a statement of many rows. SQLite takes "$1"
-// for a name and looks it up among all the others, which makes a statement of
-// thousands of arguments quadratic (measured: 6,000 arguments take a third of
-// a second); there Bind writes "?", which has no name. So every argument has
-// to be added in the sequence of the text, and once for each place.
+// Bind collects the arguments of a statement of many rows, the one thing that
+// the two databases want told differently.
+//
+// SQLite takes "$1" for a name and looks it up among all the others, which
+// makes a statement of thousands of arguments quadratic (measured: 6,000
+// arguments take a third of a second); there Bind writes "?", which has no
+// name. PostgreSQL plans thousands of arguments at length each time; there
+// Bind sends whole columns as arrays.
+//
+// Every argument has to be added in the sequence of the text, and once for
+// each place.
 type Bind struct {
 	Args []any
 	lite bool
 }
 
 // Bind begins to collect for this database.
-func (d *DB) Bind(capacity int) *Bind {
-	return &Bind{lite: d.dialect == SQLite, Args: make([]any, 0, capacity)}
-}
+func (d *DB) Bind() *Bind { return &Bind{lite: d.dialect == SQLite} }
 
 // Add takes an argument and returns what stands for it.
 func (b *Bind) Add(v any) string {
@@ -26,12 +33,58 @@ func (b *Bind) Add(v any) string {
 	return "$" + strconv.Itoa(len(b.Args))
 }
 
-// Row takes the arguments of one row: "(?, ?, …)".
-func (b *Bind) Row(values ...any) string {
-	out := make([]byte, 0, 8*len(values))
-	for i, v := range values {
-		out = append(out, "(,"[min(i, 1)])
-		out = append(out, b.Add(v)...)
+// In is the condition behind a column that it is one of values: "IN (…)".
+// There must be one at least.
+func (b *Bind) In(values []string) string {
+	if !b.lite {
+		return "= ANY(" + b.Add(values) + ")"
 	}
-	return string(append(out, ')'))
+	for _, v := range values {
+		b.Args = append(b.Args, v)
+	}
+	return "IN (?" + strings.Repeat(",?", len(values)-1) + ")"
+}
+
+// Rows is the source of an INSERT of one row or many. Columns are slices of one
+// length: []string, []int64, []bool; the first is of strings.
+func (b *Bind) Rows(columns ...any) string {
+	if b.lite {
+		return b.values(columns)
+	}
+	var out strings.Builder
+	out.WriteString("SELECT * FROM unnest(")
+	for i, c := range columns {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteString(b.Add(c))
+		switch c.(type) {
+		case []string:
+			out.WriteString("::text[]")
+		case []int64:
+			out.WriteString("::bigint[]")
+		case []bool:
+			out.WriteString("::boolean[]")
+		}
+	}
+	out.WriteByte(')')
+	return out.String()
+}
+
+func (b *Bind) values(columns []any) string {
+	row := "(?" + strings.Repeat(",?", len(columns)-1) + ")"
+	n := len(columns[0].([]string))
+	for i := range n {
+		for _, c := range columns {
+			switch c := c.(type) {
+			case []string:
+				b.Args = append(b.Args, c[i])
+			case []int64:
+				b.Args = append(b.Args, c[i])
+			case []bool:
+				b.Args = append(b.Args, c[i])
+			}
+		}
+	}
+	return "VALUES " + row + strings.Repeat(","+row, n-1)
 }

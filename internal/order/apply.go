@@ -193,7 +193,7 @@ func (b *batch) add(rows []row) {
 
 // load reads the rows that the events name.
 func (b *batch) load(ctx context.Context) error {
-	var ids []any
+	var ids []string
 	seen := map[string]bool{}
 	for _, i := range b.todo {
 		if id := b.events[i].ExternalID; id != "" && !seen[id] {
@@ -207,9 +207,9 @@ func (b *batch) load(ctx context.Context) error {
 	// No ORDER BY: PostgreSQL would rather walk the whole shop in that order
 	// than sort. The index meets the ids in their order anyway; should two
 	// batches lock each other out, one of them is done again.
-	bind := b.d.Bind(1 + len(ids))
+	bind := b.d.Bind()
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE shop_id = `+bind.Add(b.shopID)+` AND external_id IN `+bind.Row(ids...)+b.lock(), bind.Args...)
+		WHERE shop_id = `+bind.Add(b.shopID)+` AND external_id `+bind.In(ids)+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }
@@ -252,7 +252,7 @@ func (b *batch) names(ctx context.Context) error {
 		return err
 	}
 	// The rows that hold names which this batch wanted.
-	var others []any
+	var others []string
 	for _, a := range names {
 		if got, ok := b.aliases[a]; ok && got.orderID != b.planned[a] && b.byID[got.orderID] == nil {
 			others = append(others, got.orderID)
@@ -261,35 +261,29 @@ func (b *batch) names(ctx context.Context) error {
 	if len(others) == 0 {
 		return nil
 	}
-	bind := b.d.Bind(len(others))
+	bind := b.d.Bind()
 	rows, err := db.All(ctx, b.q, scanRow, `SELECT `+rowColumns+` FROM shop_order
-		WHERE id IN `+bind.Row(others...)+b.lock(), bind.Args...)
+		WHERE id `+bind.In(others)+b.lock(), bind.Args...)
 	b.add(rows)
 	return err
 }
 
 func (b *batch) claim(ctx context.Context, names []string) error {
-	bind := b.d.Bind(3 * len(names))
-	var text strings.Builder
+	bind := b.d.Bind()
+	text := ""
 	if b.tx == nil {
-		text.WriteString(`SELECT alias, order_id, ambiguous FROM order_alias WHERE shop_id = ` + bind.Add(b.shopID) + ` AND alias IN `)
-		all := make([]any, len(names))
-		for i, a := range names {
-			all[i] = a
-		}
-		text.WriteString(bind.Row(all...))
+		text = `SELECT alias, order_id, ambiguous FROM order_alias WHERE shop_id = ` + bind.Add(b.shopID) + ` AND alias ` + bind.In(names)
 	} else {
-		text.WriteString(`INSERT INTO order_alias (shop_id, alias, order_id, ambiguous) VALUES `)
+		ids := make([]string, len(names))
 		for i, a := range names {
-			if i > 0 {
-				text.WriteByte(',')
-			}
-			text.WriteString(bind.Row(b.shopID, a, b.planned[a], false))
+			ids[i] = b.planned[a]
 		}
 		// DO UPDATE, not DO NOTHING: it locks the alias and returns it.
-		text.WriteString(` ON CONFLICT (shop_id, alias) DO UPDATE SET shop_id = excluded.shop_id RETURNING alias, order_id, ambiguous`)
+		text = `INSERT INTO order_alias (shop_id, alias, order_id, ambiguous) ` +
+			bind.Rows(slices.Repeat([]string{b.shopID}, len(names)), names, ids, make([]bool, len(names))) +
+			` ON CONFLICT (shop_id, alias) DO UPDATE SET shop_id = excluded.shop_id RETURNING alias, order_id, ambiguous`
 	}
-	rows, err := b.q.Query(ctx, text.String(), bind.Args...)
+	rows, err := b.q.Query(ctx, text, bind.Args...)
 	if err != nil {
 		return fmt.Errorf("claim names: %w", err)
 	}
@@ -480,25 +474,25 @@ func (b *batch) write(ctx context.Context) (lost []int, err error) {
 }
 
 func (b *batch) upsert(ctx context.Context, chunk []*work) (written map[string]bool, err error) {
-	var text strings.Builder
-	text.WriteString(`INSERT INTO shop_order (shop_id, id, external_id, name, email, status, source, gone, created_us, parts, rev) VALUES `)
-	bind := b.d.Bind(11 * len(chunk))
-	for i, w := range chunk {
-		if i > 0 {
-			text.WriteByte(',')
-		}
+	var id, external, name, email, status, source, parts []string
+	var gone []bool
+	var created, rev []int64
+	for _, w := range chunk {
 		o := w.row.order()
-		source := string(o.Source)
+		from := string(o.Source)
 		if !w.parts.known() {
-			source = ""
+			from = ""
 		}
-		text.WriteString(bind.Row(b.shopID, w.id, w.externalID, o.Name, o.Email, o.status(), source, o.Gone(), db.US(o.CreatedAt),
-			string(asJSON(w.parts)), w.rev+1))
+		id, external, name, email = append(id, w.id), append(external, w.externalID), append(name, o.Name), append(email, o.Email)
+		status, source, gone = append(status, o.status()), append(source, from), append(gone, o.Gone())
+		created, parts, rev = append(created, db.US(o.CreatedAt)), append(parts, string(asJSON(w.parts))), append(rev, w.rev+1)
 	}
-	text.WriteString(` ON CONFLICT (shop_id, external_id) DO UPDATE SET name = excluded.name, email = excluded.email, status = excluded.status,
+	bind := b.d.Bind()
+	ids, err := db.All(ctx, b.tx, db.Value[string], `INSERT INTO shop_order (shop_id, id, external_id, name, email, status, source, gone, created_us, parts, rev) `+
+		bind.Rows(slices.Repeat([]string{b.shopID}, len(chunk)), id, external, name, email, status, source, gone, created, parts, rev)+
+		` ON CONFLICT (shop_id, external_id) DO UPDATE SET name = excluded.name, email = excluded.email, status = excluded.status,
 		source = excluded.source, gone = excluded.gone, created_us = excluded.created_us, parts = excluded.parts, rev = excluded.rev
-		WHERE shop_order.rev = excluded.rev - 1 RETURNING external_id`)
-	ids, err := db.All(ctx, b.tx, db.Value[string], text.String(), bind.Args...)
+		WHERE shop_order.rev = excluded.rev - 1 RETURNING external_id`, bind.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("upsert: %w", err)
 	}

@@ -100,7 +100,7 @@ func (s *Service) applyPart(ctx context.Context, part []*receipt) {
 func (s *Service) applyTogether(ctx context.Context, part []*receipt) error {
 	now := s.o.Now()
 	var events []order.Event
-	ids := make([]any, 0, len(part))
+	ids := make([]string, 0, len(part))
 	shops, ask := map[string]time.Time{}, map[string]bool{}
 	for _, r := range part {
 		ids = append(ids, r.id)
@@ -143,8 +143,8 @@ func (s *Service) applyTogether(ctx context.Context, part []*receipt) error {
 				return err
 			}
 		}
-		bind := s.d.Bind(1 + len(ids))
-		_, err := tx.Exec(ctx, `UPDATE inbox SET applied_us = `+bind.Add(db.US(now))+` WHERE id IN `+bind.Row(ids...), bind.Args...)
+		bind := s.d.Bind()
+		_, err := tx.Exec(ctx, `UPDATE inbox SET applied_us = `+bind.Add(db.US(now))+` WHERE id `+bind.In(ids), bind.Args...)
 		if err != nil {
 			return fmt.Errorf("mark applied: %w", err)
 		}

@@ -137,10 +137,9 @@ func (c *committer) commit(part []*receipt) error {
 	defer stop()
 	return c.d.InSyncedTx(ctx, func(tx *db.Tx) error {
 		byID := make(map[string]*receipt, len(part))
-		var text strings.Builder
-		text.WriteString(`INSERT INTO inbox (id, shop_id, topic, dedupe, event_id, webhook_id, triggered, body, packed,
-			received_us, due_us, attempts, applied_us, problem) VALUES `)
-		bind := c.d.Bind(14 * len(part))
+		var id, shop, topic, dedupe, event, webhook, triggered, body, problem []string
+		var packed []bool
+		var received, due, attempts, applied []int64
 		seen := map[string]bool{}
 		for _, r := range part {
 			r.fresh = false
@@ -148,21 +147,23 @@ func (c *committer) commit(part []*receipt) error {
 			if seen[key] {
 				continue
 			}
-			seen[key] = true
-			if len(byID) > 0 {
-				text.WriteByte(',')
-			}
-			byID[r.id] = r
-			body, packed := pack(r.body)
-			applied := int64(0)
+			seen[key], byID[r.id] = true, r
+			text, is := pack(r.body)
+			done := int64(0)
 			if r.applied {
-				applied = db.US(r.at)
+				done = db.US(r.at)
 			}
-			text.WriteString(bind.Row(r.id, r.shopID, r.topic, r.dedupe, r.eventID, r.webhookID, r.triggered, body, packed,
-				db.US(r.at), db.US(r.at.Add(sweepAfter)), 0, applied, r.problem))
+			id, shop, topic, dedupe = append(id, r.id), append(shop, r.shopID), append(topic, r.topic), append(dedupe, r.dedupe)
+			event, webhook, triggered = append(event, r.eventID), append(webhook, r.webhookID), append(triggered, r.triggered)
+			body, packed, problem = append(body, text), append(packed, is), append(problem, r.problem)
+			received, due = append(received, db.US(r.at)), append(due, db.US(r.at.Add(sweepAfter)))
+			attempts, applied = append(attempts, 0), append(applied, done)
 		}
-		text.WriteString(` ON CONFLICT (shop_id, dedupe) DO NOTHING RETURNING id`)
-		ids, err := db.All(ctx, tx, db.Value[string], text.String(), bind.Args...)
+		bind := c.d.Bind()
+		ids, err := db.All(ctx, tx, db.Value[string], `INSERT INTO inbox (id, shop_id, topic, dedupe, event_id, webhook_id, triggered, body, packed,
+			received_us, due_us, attempts, applied_us, problem) `+
+			bind.Rows(id, shop, topic, dedupe, event, webhook, triggered, body, packed, received, due, attempts, applied, problem)+
+			` ON CONFLICT (shop_id, dedupe) DO NOTHING RETURNING id`, bind.Args...)
 		if err != nil {
 			return fmt.Errorf("inbox: %w", err)
 		}
