@@ -72,7 +72,12 @@ func (s *Service) Changed(ctx context.Context, tx *db.Tx, before *order.Order, o
 	if err != nil {
 		return fmt.Errorf("messages of order %s: %w", o.ID, err)
 	}
-	if len(all) == 0 && !o.Live {
+	// Most events are about orders that have nothing to ask yet, or no more.
+	open := len(all) == 0 && o.Live && shipped(o).Reason == ""
+	for _, m := range all {
+		open = open || m.open()
+	}
+	if !open {
 		return nil
 	}
 	w, err := s.world(ctx, tx, o.ShopID, o, Request)
@@ -114,8 +119,9 @@ func (s *Service) rename(ctx context.Context, tx *db.Tx, before *order.Order, o 
 	return nil
 }
 
-// first makes the message of an order that has none, once there is something
-// to say: it is scheduled, or a shipped order will not be asked about.
+// first makes the message of a shipped order that has none: it is scheduled,
+// or the order will not be asked about. Of an order that was cancelled before
+// it was shipped there was never anything to say.
 func (s *Service) first(ctx context.Context, tx *db.Tx, w world, origin order.Origin, at time.Time) error {
 	asked := 0
 	if origin.ImportID != "" && origin.Live {
@@ -124,9 +130,6 @@ func (s *Service) first(ctx context.Context, tx *db.Tx, w world, origin order.Or
 	v, err := s.judge(ctx, tx, w, Request, asked, at)
 	if err != nil || v.Waits {
 		return err
-	}
-	if !v.OK && shipped(w.order).Reason != "" {
-		return nil // it was cancelled before it was shipped: there was never anything to ask
 	}
 	m := Message{ID: db.NewID(), Kind: Request, State: Scheduled, Asked: asked, ClockAt: clock(w.order)}
 	m.DueAt = loud(later(m.ClockAt.Add(w.shop.ReviewDelay), at), w.shop.QuietHours, w.shop.Location())
@@ -183,10 +186,15 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, o order.Order, m Messag
 var anew = map[Reason]bool{OrderCancelled: true, OrderRefunded: true, NotPaid: true, NotFulfilled: true, PartlyFulfilled: true,
 	NoReviewableLine: true, OrderDeleted: true}
 
+// open reports whether a change of the order may change the message.
+func (m Message) open() bool {
+	return m.State.Pending() || m.State == Skipped && m.Reason != InCooldown
+}
+
 // again judges a message that is there. What a person cancelled, what is under
 // way or over, and what the cool-down skipped is left alone.
 func (s *Service) again(ctx context.Context, tx *db.Tx, w world, m *Message, at time.Time) error {
-	if !m.State.Pending() && m.State != Skipped || m.State == Skipped && m.Reason == InCooldown {
+	if !m.open() {
 		return nil
 	}
 	judged := m.CreatedAt // an order does not grow too old while it waits
