@@ -12,10 +12,11 @@ import (
 )
 
 type benchCmd struct {
-	Bulk   benchBulkCmd   `cmd:"" help:"The morning's bulk: the gate beside other clients, against limits that nobody tells."`
-	Orders benchOrdersCmd `cmd:"" help:"Webhooks and files of orders: right in any sequence, and how fast."`
-	Queue  benchQueueCmd  `cmd:"" help:"The lane machine: admissions, endings, pickup."`
-	XLSX   benchXLSXCmd   `cmd:"" name:"xlsx" help:"The spreadsheet writer beside others."`
+	Bulk    benchBulkCmd    `cmd:"" help:"The morning's bulk: the gate beside other clients, against limits that nobody tells."`
+	Orders  benchOrdersCmd  `cmd:"" help:"Webhooks and files of orders: right in any sequence, and how fast."`
+	Morning benchMorningCmd `cmd:"" help:"Mornings of an agency in virtual time: requests, deadlines, late publication."`
+	Queue   benchQueueCmd   `cmd:"" help:"The lane machine: admissions, endings, pickup."`
+	XLSX    benchXLSXCmd    `cmd:"" name:"xlsx" help:"The spreadsheet writer beside others."`
 }
 
 // figures is the flag that every benchmark has.

@@ -38,7 +38,11 @@ type Order struct {
 	// Backfill: the days that the platform will soon not give any more come
 	// first, not the newest.
 	Backfill bool
-	Flow     *quota.Flow
+	// Patient: nobody looks on, so that requests are saved before seconds.
+	Patient bool
+	// Routine: the schedule asks, not a person.
+	Routine bool
+	Flow    *quota.Flow
 	// Late takes the pieces that a run may go on without; nil: it waits for
 	// them.
 	Late *Lacking

@@ -55,7 +55,8 @@ func (w *worker) prepare(ctx context.Context) (err error) {
 	w.order = Order{
 		RunID: r.ID, RawDataID: r.RawDataID, WorkspaceID: r.WorkspaceID, AccountID: w.account.ID, Credential: cred,
 		CustomerID: w.account.CustomerID, Reports: r.Definition.Reports, From: r.Definition.From, To: r.Definition.To,
-		Force: r.Force, Backfill: r.Class == quota.Backfill, Flow: w.flow, Guard: w.guard,
+		Force: r.Force, Backfill: r.Class == quota.Backfill, Patient: r.GateClass != quota.Interactive,
+		Routine: r.Cause != Manual, Flow: w.flow, Guard: w.guard,
 	}
 	// What was asked for because something was missing waits until it is there.
 	if w.s.o.Lacks != nil && r.Cause != Late && r.Cause != Repair {

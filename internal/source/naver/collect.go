@@ -110,7 +110,7 @@ func (c *collector) collect(parent context.Context) error {
 			return err
 		}
 	}
-	if len(pl.needs) > 0 || pl.watch || pl.prove {
+	if !c.seenLately(pl) && (len(pl.needs) > 0 || pl.watch || pl.prove) {
 		changed, err := c.look(ctx)
 		if err != nil {
 			return err
@@ -141,7 +141,7 @@ func (c *collector) collect(parent context.Context) error {
 		return err
 	}
 	c.watch = &watch{
-		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll,
+		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll, patient: c.o.Patient,
 		list: func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
 	}
 	// Names do not wait for reports: while Naver prepares, they are read.
@@ -189,6 +189,30 @@ func (c *collector) tellGate(ctx context.Context, pl plan) {
 	c.o.Flow.SetLeft(pl.cost(lists, c.today))
 }
 
+// lookFor is how long a look at a customer's jobs serves the raw data that are
+// refreshed by themselves: the mornings of one account follow each other.
+const lookFor = time.Hour
+
+// seenLately reports whether another look at the customer's jobs would hardly
+// tell more. A person who asks always gets a fresh one.
+func (c *collector) seenLately(pl plan) bool {
+	if !c.o.Routine || c.o.Force || pl.prove {
+		return false
+	}
+	v, ok := c.s.looked.Load(c.o.CustomerID)
+	if !ok || c.s.o.Now().Sub(v.(looked).at) >= lookFor {
+		return false
+	}
+	c.jobs = v.(looked).jobs // for how much room there is
+	return true
+}
+
+// looked is a customer's list of jobs and when it was read.
+type looked struct {
+	at   time.Time
+	jobs []job
+}
+
 // look reads the customer's list of jobs: it proves that the key reaches the
 // customer, shows what Naver has restated, and how much room there is.
 func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error) {
@@ -198,6 +222,7 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 	if err := c.proved(ctx); err != nil {
 		return nil, err
 	}
+	c.s.looked.Store(c.o.CustomerID, looked{c.s.o.Now(), c.jobs})
 	known, err := c.s.store.known(ctx, c.o.CustomerID)
 	if err != nil {
 		return nil, err

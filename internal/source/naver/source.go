@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"imreport/internal/account"
@@ -73,6 +74,7 @@ type Source struct {
 	flights flights
 	leases  leases
 	counts  counts
+	looked  sync.Map // customer → when its list of jobs was last read as a whole
 	// parsing bounds how many reports are read at once: reading costs memory
 	// and CPU, waiting costs neither.
 	parsing chan struct{}

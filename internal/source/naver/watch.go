@@ -23,6 +23,7 @@ const (
 	// 0.95) = 0.81.
 	buildShorter = 0.95
 	buildLonger  = 1.25
+	buildHardly  = 0.99
 	buildLeast   = 20 * time.Millisecond
 	buildMost    = 2 * time.Minute
 )
@@ -51,7 +52,10 @@ func (b *builds) saw(report string, d time.Duration, first bool) {
 	case !ok:
 		old = firstGuess
 	}
-	if first {
+	if first && d > old+old/8 {
+		// Looked at later than it was expected: hardly any news.
+		old = time.Duration(float64(old) * buildHardly)
+	} else if first {
 		old = time.Duration(float64(old) * buildShorter)
 	} else {
 		old = min(time.Duration(float64(old)*buildLonger), max(d, old))
@@ -69,6 +73,9 @@ type watch struct {
 	builds *builds
 	now    func() time.Time
 	least  time.Duration // between two lists
+	// patient: nobody looks on, so that a list is read when most of what is
+	// waited for is likely to be ready, not as soon as something is.
+	patient bool
 
 	mu      sync.Mutex
 	waiting map[int64]*waiter
@@ -96,6 +103,11 @@ type answer struct {
 const (
 	pollMin = 700 * time.Millisecond
 	pollMax = 30 * time.Second
+	// patience is how long the first that is due may wait for the last.
+	patience = 10 * time.Second
+	// patientShare is by how many quarters of the learned time who is patient
+	// looks: later than for 8 of 10.
+	patientShare = 5
 	// blankMax is how often a job may be built without an address before it
 	// is given up.
 	blankMax = 3
@@ -107,7 +119,11 @@ const (
 // the deadline is late (fault jobLate).
 func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline time.Time) (job, error) {
 	wt := &waiter{report: p.report, asked: asked, answer: make(chan answer, 1)}
-	wt.due = asked.Add(w.builds.expect(p.report))
+	expect := w.builds.expect(p.report)
+	if w.patient {
+		expect = expect * patientShare / 4
+	}
+	wt.due = asked.Add(expect)
 	if soon := w.now().Add(w.least / 4); wt.due.Before(soon) {
 		wt.due = soon
 	}
@@ -169,7 +185,11 @@ func (w *watch) poll(ctx context.Context) {
 		// Those who are due a little later are waited for: one list less.
 		late := due
 		for _, wt := range w.waiting {
-			if wt.due.After(late) && wt.due.Sub(due) <= due.Sub(wt.asked)/4 {
+			wait := due.Sub(wt.asked) / 4
+			if w.patient {
+				wait = max(wait, patience)
+			}
+			if wt.due.After(late) && wt.due.Sub(due) <= wait {
 				late = wt.due
 			}
 		}
