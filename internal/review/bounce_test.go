@@ -2,6 +2,7 @@ package review
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,13 +112,22 @@ var _ = add("TheBreakerStopsAShop", shop.Input{ReviewDelay: ptr("0s")}, func(t *
 
 var _ = add("RefusedAddresses", shop.Input{ReviewDelay: ptr("0s")}, func(t *testing.T, f *fixture, c *carrier) {
 	c.fate = func(Letter) Outcome {
-		return Outcome{Fate: FateDenied, Address: true, Code: 550, Status: "5.1.1", Reply: "5.1.1 no such user", Phase: "rcpt"}
+		return Outcome{Fate: FateDenied, Address: true, Code: 550, Status: "5.1.1", Reply: "5.1.1 <nobody@refused.example>: no such user", Phase: "rcpt"}
 	}
 	f.put(f.fulfilled("1", "nobody@refused.example"))
 	f.sendDue()
 	m := f.only()
 	if m.State != Failed || m.Reason != RefusedByMail || m.Bounce != "hard" {
 		t.Errorf("%+v", m)
+	}
+	log, err := f.Log(f.ctx, f.shop.ID, m.ID, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range log {
+		if text := fmt.Sprint(w, m.Args); strings.Contains(text, "nobody@") {
+			t.Errorf("the log names the person: %s", text)
+		}
 	}
 	c.fate = nil
 	f.put(f.fulfilled("2", "nobody@refused.example"))

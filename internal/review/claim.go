@@ -229,7 +229,7 @@ func (s *Service) settle(ctx context.Context, a attempt, out Outcome) error {
 		flight := []State{Sending, Dot, Unknown}
 		switch out.Fate {
 		case FateSent:
-			_, err = move(ctx, tx, &m, flight, note{state: Sent, detail: out.Reply, at: at}, `sent_us = $6, reply = $7`, db.US(at), clean(out.Reply))
+			_, err = move(ctx, tx, &m, flight, note{state: Sent, detail: out.Reply, at: at}, `sent_us = $6, reply = $7`, db.US(at), hushed(out.Reply))
 			if err == nil {
 				err = s.remind(ctx, tx, a, at)
 			}
@@ -260,7 +260,7 @@ func (s *Service) retry(ctx context.Context, tx *db.Tx, a attempt, out Outcome, 
 		return err
 	}
 	if at.Sub(m.FirstAt) >= giveUpAfter {
-		if _, err := move(ctx, tx, &m, flight, note{state: Failed, reason: GaveUp, detail: text(out), at: at}, `reply = $6`, clean(out.Reply)); err != nil {
+		if _, err := move(ctx, tx, &m, flight, note{state: Failed, reason: GaveUp, detail: text(out), at: at}, `reply = $6`, hushed(out.Reply)); err != nil {
 			return err
 		}
 		if err := unask(ctx, tx, m); err != nil {
@@ -273,7 +273,7 @@ func (s *Service) retry(ctx context.Context, tx *db.Tx, a attempt, out Outcome, 
 		n.reason, n.args = Unreachable, nil
 	}
 	next := at.Add(backoff(a.w.shop.MailRetryAfter, m.Attempts, out.Code == 0))
-	_, err := move(ctx, tx, &m, flight, n, `attempt_id = '', due_us = $6, reply = $7`, db.US(next), clean(out.Reply))
+	_, err := move(ctx, tx, &m, flight, n, `attempt_id = '', due_us = $6, reply = $7`, db.US(next), hushed(out.Reply))
 	return err
 }
 
@@ -281,7 +281,7 @@ func (s *Service) retry(ctx context.Context, tx *db.Tx, a attempt, out Outcome, 
 // about the address, the address gets no more mail; where it is about us, the
 // shop stops.
 func (s *Service) denied(ctx context.Context, tx *db.Tx, m Message, out Outcome, at time.Time) error {
-	n := note{state: Failed, reason: RefusedByMail, args: []string{strconv.Itoa(out.Code), clean(out.Reply)}, detail: text(out), at: at}
+	n := note{state: Failed, reason: RefusedByMail, args: []string{strconv.Itoa(out.Code), hushed(out.Reply)}, detail: text(out), at: at}
 	if out.Phase == "write" {
 		n.reason, n.args = BadTemplate, nil
 	}
@@ -289,7 +289,7 @@ func (s *Service) denied(ctx context.Context, tx *db.Tx, m Message, out Outcome,
 	if out.Address {
 		bounce = bounceHard
 	}
-	if _, err := move(ctx, tx, &m, []State{Sending, Dot, Unknown}, n, `attempt_id = '', reply = $6, bounce = $7`, clean(out.Reply), bounce); err != nil {
+	if _, err := move(ctx, tx, &m, []State{Sending, Dot, Unknown}, n, `attempt_id = '', reply = $6, bounce = $7`, hushed(out.Reply), bounce); err != nil {
 		return err
 	}
 	if err := unask(ctx, tx, m); err != nil {

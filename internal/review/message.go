@@ -144,12 +144,12 @@ type note struct {
 const detailMax = 500 // bytes
 
 func logMessage(ctx context.Context, q db.Queryer, id string, n note) error {
-	if len(n.detail) > detailMax {
-		n.detail = n.detail[:detailMax]
+	if n.detail = hushed(n.detail); len(n.detail) > detailMax {
+		n.detail = clean(n.detail[:detailMax])
 	}
 	_, err := q.Exec(ctx, `INSERT INTO message_log (message_id, seq, state, reason, args, actor, detail, at_us)
 		SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, $7 FROM message_log WHERE message_id = $1`,
-		id, string(n.state), string(n.reason), list(n.args), n.actor, clean(n.detail), db.US(n.at))
+		id, string(n.state), string(n.reason), list(n.args), n.actor, n.detail, db.US(n.at))
 	if err != nil {
 		return fmt.Errorf("log message %s: %w", id, err)
 	}

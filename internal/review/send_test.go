@@ -142,7 +142,7 @@ var sendings = []struct {
 		want: map[review.State]int{review.Sent: 7, review.Unknown: 1}, mails: 8},
 	{name: "250, then everything fails", faults: []sim.Fault{{At: sim.AtDone, Do: sim.Drop}, {At: sim.AtRset, Do: sim.Drop}, {At: sim.AtQuit, Do: sim.Drop}},
 		want: map[review.State]int{review.Sent: 8}, mails: 8},
-	{name: "454 above a rate", limits: sim.Limits{PerSecond: 2}, want: map[review.State]int{review.Sent: 8}, mails: 8},
+	{name: "454 above a rate", limits: sim.Limits{PerSecond: 3}, want: map[review.State]int{review.Sent: 8}, mails: 8},
 }
 
 func TestSending(t *testing.T) {

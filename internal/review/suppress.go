@@ -49,7 +49,7 @@ func (s *Service) suppress(ctx context.Context, tx *db.Tx, shopID, hash, masked,
 		ON CONFLICT (shop_id, addr_hash) DO UPDATE SET why = excluded.why, detail = excluded.detail, masked = excluded.masked,
 			at_us = excluded.at_us, until_us = excluded.until_us
 		WHERE suppression.until_us > 0 AND (excluded.until_us = 0 OR excluded.until_us > suppression.until_us)`,
-		shopID, hash, why, clean(detail), masked, db.US(at), db.US(until))
+		shopID, hash, why, hushed(detail), masked, db.US(at), db.US(until))
 	if err != nil {
 		return fmt.Errorf("suppress: %w", err)
 	}
