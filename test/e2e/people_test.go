@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"imreport/internal/db"
 	"imreport/sim/naver"
 )
 
@@ -20,24 +22,45 @@ import (
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, true)
-	p := h.start("serve")
-	q := h.start("worker")
+	p, q := h.start("serve"), h.start("serve")
 	release := h.hold()
 	all := p.ask()
 	id := all[0].id
 	h.await("importing", func() bool { l := p.logOf(id); return l[len(l)-1].State == 4 })
+	// Who works at it is told by its lease; the other one goes on.
+	if strings.Contains(h.leaseOwner(id), fmt.Sprintf("-%d-", p.cmd.Process.Pid)) {
+		p, q = q, p
+	}
 	q.kill()
 	died := time.Now()
-	release()
-	h.allEnded(p)
-	for _, w := range all {
-		for _, l := range p.logOf(w.id) {
+	resumed := func() (at time.Time) {
+		for _, l := range p.logOf(id) {
 			if l.Reason != nil && l.Reason.Code == "resumed" {
-				t.Logf("taken over %.1f s after the kill", l.At.Sub(died).Seconds())
+				at = l.At
 			}
 		}
+		return at
 	}
+	h.await("the takeover", func() bool { return !resumed().IsZero() })
+	t.Logf("taken over %.1f s after the kill", resumed().Sub(died).Seconds())
+	release()
+	h.allEnded(p)
 	p.check(all)
+}
+
+// leaseOwner is the process that works at a raw data's open run.
+func (h *house) leaseOwner(rawData string) (owner string) {
+	h.t.Helper()
+	d, err := db.Open(context.Background(), db.Options{URL: h.pg, Dir: h.dir, Shared: true})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	err = d.QueryRow(context.Background(), `SELECT lease_owner FROM run WHERE raw_data_id = $1 AND state BETWEEN 3 AND 6`, rawData).Scan(&owner)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return owner
 }
 
 // Days are told by Naver's clock, whatever this machine believes.
