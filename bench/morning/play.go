@@ -21,7 +21,8 @@ import (
 var types = []string{"AD", "AD_CONVERSION", "AD_DETAIL", "EXPKEYWORD"}
 
 const (
-	opens   = 6*time.Hour + 50*time.Minute // when the house is opened in the morning
+	opens   = 5*time.Hour + 30*time.Minute // when the plan is looked at in the morning
+	early   = 3 * time.Minute              // before its start the house is opened for good
 	due     = 7*time.Hour + 30*time.Minute
 	closes  = 20 * time.Hour // given up
 	firstMs = 24             // November 2026: a Tuesday
@@ -189,15 +190,12 @@ func (st *stage) morning(ctx context.Context, n int) (d Day, err error) {
 			return d, err
 		}
 	}
-	opened := midnight.Add(opens)
-	time.Sleep(time.Until(opened))
-	st.paper.clear()
-	st.net.take()
-	if err := st.house.open(ctx); err != nil {
+	opened, err := st.await(ctx, midnight.Add(opens))
+	if err != nil {
 		return d, err
 	}
 	st.schedules(ctx)
-	released, err := st.watch(ctx, midnight, published, whole)
+	released, err := st.watch(ctx, opened, published, whole)
 	if err != nil {
 		return d, errors.Join(err, st.close(ctx))
 	}
@@ -211,11 +209,40 @@ func (st *stage) morning(ctx context.Context, n int) (d Day, err error) {
 	return d, st.close(ctx)
 }
 
+// await opens the house shortly before the first start that it plans. An
+// opened house asks its database for work all the time, which makes waiting
+// dear: so it is closed in between.
+func (st *stage) await(ctx context.Context, at time.Time) (opened time.Time, err error) {
+	time.Sleep(time.Until(at))
+	st.paper.clear()
+	st.net.take()
+	if err := st.house.open(ctx); err != nil {
+		return at, err
+	}
+	if _, err := st.mornings.Tick(ctx, time.Now()); err != nil {
+		return at, errors.Join(err, st.close(ctx))
+	}
+	first := time.Time{}
+	for _, o := range st.mornings.Outlook() {
+		if first.IsZero() || o.Start.Before(first) {
+			first = o.Start
+		}
+	}
+	if opened = first.Add(-early); !opened.After(time.Now()) {
+		return at, nil
+	}
+	if err := st.close(ctx); err != nil {
+		return at, err
+	}
+	time.Sleep(time.Until(opened))
+	return opened, st.house.open(ctx)
+}
+
 // watch waits until every raw data was filled this morning and no run is open,
 // at the latest until closes, and reports when no run waited for Naver's
 // publication any more.
-func (st *stage) watch(ctx context.Context, midnight, published, whole time.Time) (released time.Time, err error) {
-	end := midnight.Add(closes)
+func (st *stage) watch(ctx context.Context, opened, published, whole time.Time) (released time.Time, err error) {
+	end := table.DayOf(opened).Start().Add(closes)
 	for {
 		open, preparing, err := st.open2(ctx)
 		if err != nil {
@@ -227,7 +254,7 @@ func (st *stage) watch(ctx context.Context, midnight, published, whole time.Time
 		}
 		var filled int
 		if open == 0 {
-			err := st.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE filled_us >= $1`, db.US(midnight.Add(opens))).Scan(&filled)
+			err := st.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE filled_us >= $1`, db.US(opened)).Scan(&filled)
 			if err != nil {
 				return released, err
 			}
