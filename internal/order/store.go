@@ -118,7 +118,7 @@ func (s *Service) List(ctx context.Context, shopID string, f Filter, cursor stri
 	}
 	if q := strings.TrimSpace(f.Search); q != "" {
 		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(q)) + "%"
-		add(`(lower(name) LIKE ? ESCAPE '\' OR email LIKE ? ESCAPE '\' OR external_id = ?)`, like, like, q)
+		add(`(lower(name) LIKE ? ESCAPE '\' OR lower(email) LIKE ? ESCAPE '\' OR external_id = ?)`, like, like, q)
 	}
 	args = append(args, limit+1)
 	page, err = db.All(ctx, s.d, scanOrder, `SELECT `+rowColumns+` FROM shop_order WHERE `+strings.Join(where, " AND ")+

@@ -17,7 +17,7 @@ import (
 )
 
 // importMax bounds an uploaded file with what the form adds to it.
-const importMax = 128 << 20 // bytes
+const importMax = order.UploadMost + 1<<20 // bytes
 
 // previewWithin is how long the page waits for a preview before it shows the
 // progress instead.
