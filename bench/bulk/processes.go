@@ -29,7 +29,7 @@ import (
 const (
 	licencesTogether = 3
 	jobsTogether     = 8  // raw data per licence
-	callsTogether    = 40 // calls of each
+	callsTogether    = 60 // calls of each
 	rateTogether     = 25 // per licence and second
 	togetherProcess  = "IMREPORT_BENCH_PROCESS"
 	togetherURL      = "IMREPORT_BENCH_URL"

@@ -72,6 +72,10 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			}
 			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
 			v += math.Log(4) + math.Log((mine+0.7)/(total*min(q, 1)+0.7)) - math.Log(1+spreads)
+		case s.shared != nil:
+			// Only this process's part of its traffic is seen here; its
+			// refusals mostly say so in their bodies.
+			v += math.Log(0.05)
 		case i == 0:
 			v += math.Log(0.5)
 		}

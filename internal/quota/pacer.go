@@ -59,6 +59,7 @@ type pacer struct {
 	base       mark    // the last refusal
 	ramp0      float64 // busy at the first send after the last refusal
 	carried    float64 // busy seconds at a raised rate
+	climbed    bool    // and it became the learned one since the last refusal
 	react      float64 // refusals of calls sent before this are old news
 	probe      float64 // seq of the first call after a pause
 	run        int     // such calls refused in a row
@@ -200,6 +201,11 @@ func (s *pacer) climb(u, gap float64) {
 	}
 	s.rate = min(s.ceiling, s.rate*(1+0.98*d))
 	s.carried = 0
+	// Below its limit a server's bucket overflows: what was accepted until now
+	// says nothing about the refill. The count begins here, at a bucket that
+	// is taken as half full.
+	s.base = mark{at: s.last, seq: s.seq + fillMax/2, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere}
+	s.climbed = true
 	if s.mode == regain {
 		if s.rate >= 0.95*s.before {
 			s.mode = steady
@@ -268,6 +274,8 @@ func (s *pacer) charge(now float64, m mark) bool {
 		s.rest = max(restMin, s.rest-0.03)
 		s.rate += w * (sample - s.rate)
 		s.noisy(0)
+	case s.climbed:
+		s.rate += w * (min(sample, s.rate) - s.rate)
 	default:
 		share := n / (0.4 / s.p)
 		decay := 0.03
@@ -294,7 +302,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 	// The server's bucket was empty when the call came.
 	s.fill = max(-fillMax, min(fillMax, (s.last-m.at)*s.rate-(s.seq-m.seq-1)))
 	s.low = s.fill
-	s.base = m
+	s.base, s.climbed = m, false
 	s.react = now
 	s.probe = s.seq
 	s.ramp0, s.carried = s.busy, 0

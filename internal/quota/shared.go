@@ -49,7 +49,7 @@ func (s *shared) book(now float64) {
 	if len(s.slots) > 0 {
 		s.slots = s.slots[1:]
 	}
-	if len(s.slots) < 2 {
+	if len(s.slots) < 3 {
 		s.wanted = true
 	}
 }
