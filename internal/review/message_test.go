@@ -539,3 +539,17 @@ var _ = add("AdvertisingNeedsConsent", now("0s"), func(t *testing.T, f *fixture,
 		}
 	}
 })
+
+// What happened to the order without our being told is seen at the claim,
+// before anybody is connected to.
+var _ = add("TheClaimLooksAgain", now("0s"), func(t *testing.T, f *fixture, c *carrier) {
+	o := f.fulfilled("1", "claim@example.com")
+	f.put(o)
+	o.CancelledAt = f.clock.now()
+	f.orders.all[o.ID] = o
+	c.at = func() { t.Error("the mail server was asked") }
+	f.sendDue()
+	if m := f.only(); m.State != Skipped || m.Reason != OrderCancelled || m.Attempts != 0 {
+		t.Errorf("%+v", m)
+	}
+})
