@@ -1,6 +1,8 @@
 package bulk
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -39,18 +41,36 @@ func TestGateKeepsItsAims(t *testing.T) {
 	}
 }
 
-// What is accepted is never more than what the server allows: the simulator's
-// own account.
+// What is accepted in any stretch of time is never more than the integral of
+// the allowed rate, and the burst.
 func TestAcceptedIsWithinTheAllowed(t *testing.T) {
 	for _, w := range worlds() {
-		if w.name != "drifting" {
+		if w.name != "drifting" && w.name != "drop" {
 			continue
 		}
-		for _, p := range []func(*setup) client{newGate, pacedBy(newCubic)} {
-			o := play(w, variant{}, p, 3)
-			if o.makespan < o.ideal {
-				t.Errorf("done in %.1f s, the ideal is %.1f", o.makespan, o.ideal)
+		set := w.build(rand.New(rand.NewPCG(3, 77)), variant{})
+		s := &sim{rnd: rand.New(rand.NewPCG(3, 78)), server: set.server(), load: set.load, client: newGate(set), limit: 6 * set.ideal()}
+		var at []float64
+		s.trace = func(now float64, refused bool) {
+			if !refused {
+				at = append(at, now)
 			}
+		}
+		s.run()
+		c := set.lic[0].course
+		until := make([]float64, len(at)) // allowed by then
+		for i := 1; i < len(at); i++ {
+			until[i] = until[i-1] + c.integral(at[i-1], at[i])
+		}
+		least := math.Inf(1) // of allowed less accepted, over all beginnings
+		for i := range at {
+			least = min(least, until[i]-float64(i))
+			if over := float64(i+1) - until[i] + least; over > set.lic[0].burst+1e-6 {
+				t.Fatalf("%s: %.2f calls above the allowed by %.1f s", w.name, over, at[i])
+			}
+		}
+		if len(at) < 12000 {
+			t.Errorf("%s: %d calls", w.name, len(at))
 		}
 	}
 }

@@ -39,8 +39,9 @@ func (s *shared) ready(now float64) float64 {
 		s.wanted = true
 		return math.Inf(1)
 	}
-	// Slots that are used late must not bunch.
-	return max(s.slots[0], s.last+0.5*s.every)
+	// A slot may be used one slot early: the licence's own rhythm must not wait
+	// for this one's. Those that are used late must not bunch.
+	return max(s.slots[0]-s.every, s.last+0.5*s.every)
 }
 
 // book uses the next slot.
