@@ -27,11 +27,20 @@ func (a *App) keepGate(ctx context.Context) (err error) {
 			a.warn(ctx, "runs of a licence that moved could not be given back", err)
 		},
 		Died: func(ctx context.Context, process string) {
-			a.warn(ctx, "runs of a dead process could not be taken over at once", a.runs.TakeOver(ctx, process))
+			// At first the dead one still stands as the owner of its licences, and
+			// jobs are routed to it; once they have another, they are sent again.
+			for _, pause := range ownersFollow {
+				time.Sleep(pause)
+				a.warn(ctx, "runs of a dead process could not be taken over at once", a.runs.TakeOver(ctx, process))
+			}
 		},
 	})
 	return err
 }
+
+// ownersFollow are pauses after a death within which its licences get other
+// owners (package quota: 3 s and a heartbeat).
+var ownersFollow = []time.Duration{0, 2 * time.Second, 4 * time.Second}
 
 // route says which process should execute a run of the key.
 func (a *App) route(ctx context.Context, tx *db.Tx, keyID string, _ quota.Class) (jobs.Queue, error) {

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	_ "imreport/internal/app" // what the program is made of: go test keeps no result across its changes
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
 	"imreport/internal/jobs"
