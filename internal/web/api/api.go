@@ -37,6 +37,12 @@ type Deps struct {
 	// NextRefresh is when a raw data is filled next by its schedule, zero for
 	// never. May be nil.
 	NextRefresh func(report.RawData) time.Time
+	// Mornings is what refreshes raw data by itself; without it its calls do
+	// not exist.
+	Mornings Mornings
+	// SavedCalls is how many calls to platforms this process has spared; may
+	// be nil.
+	SavedCalls func() int64
 }
 
 // Estimate is what a filling costs.
@@ -127,7 +133,7 @@ func (a *API) operations() []rest.Operation {
 	var all []rest.Operation
 	for _, part := range [][]rest.Operation{
 		a.keyCalls(), a.accountCalls(), a.rawDataCalls(), a.runCalls(), a.statusCalls(), a.incidentCalls(),
-		a.workspaceCalls(), a.peopleCalls(), a.tokenCalls(), a.profileCalls(),
+		a.morningCalls(), a.workspaceCalls(), a.peopleCalls(), a.tokenCalls(), a.profileCalls(),
 	} {
 		all = append(all, part...)
 	}

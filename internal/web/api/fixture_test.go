@@ -23,6 +23,7 @@ import (
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/schedule"
 	"imreport/internal/seal"
 	"imreport/internal/table"
 	"imreport/internal/web"
@@ -121,6 +122,7 @@ func newHouse(t testing.TB, d *db.DB) *house {
 		Estimate: func(_ context.Context, _ string, in report.Input) (Estimate, error) {
 			return Estimate{Pieces: 3, Stored: 1, Requests: 9, Takes: 1500 * time.Millisecond, ReadyAt: h.clock().Add(2 * time.Second)}, nil
 		},
+		Mornings: schedule.New(d, h.jobs, schedule.Options{Runs: h.runs, Reports: reports, Box: box}),
 		Expected: func(run.View) *quota.Range { return h.expected },
 		NextRefresh: func(r report.RawData) time.Time {
 			if r.Schedule == nil {

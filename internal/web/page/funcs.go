@@ -125,6 +125,7 @@ func days(t time.Time) int64 {
 // icons are drawn by hand on a grid of 24.
 var icons = map[string]string{
 	"sheet":    `<rect x="4" y="3" width="16" height="18" rx="2"/><path d="M4 9h16M4 15h16M10 9v12"/>`,
+	"sun":      `<circle cx="12" cy="13" r="4"/><path d="M12 4v2.5M4.5 7.5 6.3 9.3M19.5 7.5 17.7 9.3M2.5 13H5M19 13h2.5M4 20h16"/>`,
 	"key":      `<circle cx="8" cy="15" r="4"/><path d="m11 12 8-8m-3 3 3 3"/>`,
 	"bell":     `<path d="M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 21h4"/>`,
 	"people":   `<circle cx="9" cy="8" r="3.5"/><path d="M3 20c0-3.3 2.7-6 6-6s6 2.7 6 6M16 4.8a3.5 3.5 0 0 1 0 6.4M18 14.5c1.9.9 3 2.8 3 5.5"/>`,

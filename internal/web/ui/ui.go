@@ -46,6 +46,7 @@ func Mount(site *web.Site, d Deps) (around func(*http.Request) (*page.Frame, *ti
 	site.SetErrorPage(u.errorPage)
 	u.mountSign()
 	u.mountRawData()
+	u.mountMorning()
 	u.mountKeys()
 	u.mountIncidents()
 	u.mountPeople()

@@ -1,0 +1,140 @@
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/errs"
+	"imreport/internal/report"
+	"imreport/internal/table"
+)
+
+// Coming is the next morning of one raw data by the present plan.
+type Coming struct {
+	RawDataID string
+	Name      string
+	Mode      report.ScheduleMode
+	// Due is the instant that its schedule names.
+	Due time.Time
+	Slot
+	Calls int  // expected
+	Skip  Skip // why it will be left out; "" when it will not
+}
+
+// Coming are the next mornings of a workspace's raw data, the earliest first.
+// Until the first plan after a start has been made, starts are zero.
+func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time) ([]Coming, error) {
+	all, err := s.o.Reports.Scheduled(ctx, s.d)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Coming
+	for _, rd := range all {
+		if rd.WorkspaceID != workspaceID {
+			continue
+		}
+		_, next, ok := Around(*rd.Schedule, now)
+		if !ok {
+			continue
+		}
+		c := Coming{RawDataID: rd.ID, Name: rd.Name, Mode: rd.Schedule.Mode, Due: next.At, Slot: s.slot(rd.ID),
+			Skip: rules.skip(morning{rd: rd, at: next}, next.At)}
+		s.mu.Lock()
+		c.Calls = s.costs[rd.ID].cost.Calls
+		s.mu.Unlock()
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b Coming) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Name, b.Name), cmp.Compare(a.RawDataID, b.RawDataID))
+	})
+	return out, nil
+}
+
+// Preferences are everything that a workspace sets about its mornings.
+type Preferences struct {
+	Setting
+	Holidays []Holiday
+	Channels
+}
+
+// Preferences are a workspace's, with the holidays from today on.
+func (s *Service) Preferences(ctx context.Context, workspaceID string, now time.Time) (p Preferences, err error) {
+	if p.Setting, err = s.Setting(ctx, workspaceID); err != nil {
+		return p, err
+	}
+	if p.Holidays, err = s.Holidays(ctx, workspaceID, table.DayOf(now)); err != nil {
+		return p, err
+	}
+	p.Channels, err = s.Channels(ctx, workspaceID)
+	return p, err
+}
+
+const (
+	maxIdle     = 365
+	maxHolidays = 200
+	maxName     = 100
+)
+
+// check reports what is wrong with p.
+func (p Preferences) check() error {
+	var wrong []errs.Field
+	if _, err := time.Parse("15:04", p.DailyAt); err != nil || len(p.DailyAt) != 5 {
+		wrong = append(wrong, errs.Field{Name: "daily_at", Key: "schedule.time_invalid"})
+	}
+	if p.IdleDays < 0 || p.IdleDays > maxIdle {
+		wrong = append(wrong, errs.Field{Name: "idle_days", Key: "schedule.idle_days_invalid"})
+	}
+	if len(p.Holidays) > maxHolidays {
+		wrong = append(wrong, errs.Field{Name: "holidays", Key: "schedule.holidays_too_many", Args: []any{maxHolidays}})
+	}
+	for _, h := range p.Holidays {
+		if len([]rune(h.Name)) > maxName {
+			wrong = append(wrong, errs.Field{Name: "holidays", Key: "schedule.holiday_name_long", Args: []any{maxName}})
+			break
+		}
+	}
+	if len(wrong) > 0 {
+		return errs.InvalidFields(wrong...)
+	}
+	return nil
+}
+
+// SetPreferences keeps a workspace's preferences; holidays from today on are
+// replaced. An errs.Error of Kind Invalid names what is wrong.
+func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Preferences, now time.Time) error {
+	p.WorkspaceID = workspaceID
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := s.SetChannels(ctx, workspaceID, p.Channels); err != nil {
+		return err
+	}
+	if err := s.SetSetting(ctx, p.Setting); err != nil {
+		return err
+	}
+	err := s.d.InTx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day >= $2`, workspaceID, int64(table.DayOf(now))); err != nil {
+			return err
+		}
+		for _, h := range p.Holidays {
+			_, err := tx.Exec(ctx, `INSERT INTO holiday (workspace_id, day, name) VALUES ($1, $2, $3)
+				ON CONFLICT (workspace_id, day) DO UPDATE SET name = excluded.name`, workspaceID, int64(h.Day), h.Name)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("holidays of workspace %s: %w", workspaceID, err)
+	}
+	return nil
+}

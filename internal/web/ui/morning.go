@@ -1,0 +1,189 @@
+package ui
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"imreport/internal/errs"
+	"imreport/internal/i18n"
+	"imreport/internal/schedule"
+	"imreport/internal/table"
+	"imreport/internal/web"
+	"imreport/internal/web/page"
+	"imreport/internal/workspace"
+)
+
+func (u *UI) mountMorning() {
+	if u.d.Mornings == nil {
+		return
+	}
+	u.site.Page("GET /morning", may(workspace.ReadRawData), u.morningPage)
+	u.site.Page("POST /morning", does(workspace.WriteWorkspace, "morning.change"), u.saveMorning)
+}
+
+// morningPage is what became of this morning, what comes, and how the
+// workspace wants it.
+type morningPage struct {
+	Today    schedule.Digest
+	Sections []morningSection
+	Coming   []schedule.Coming
+	More     int // coming refreshes that are not shown
+	AnyLate  bool
+	Saved    int64
+	CanWrite bool
+	Form     morningForm
+	Wrong    mistakes
+}
+
+type morningSection struct {
+	Title, State string
+	Lines        []morningLine
+	More         int
+}
+
+type morningLine struct {
+	schedule.Line
+	Reason string
+}
+
+// morningForm is the form as it was sent, or as it stands.
+type morningForm struct {
+	DailyAt, IdleDays, Holidays string
+	SkipWeekends, Mail          bool
+	HasSlack, HasWebhook        bool
+}
+
+// morningShow bounds each list of the page.
+const morningShow = 50
+
+func (u *UI) morning(r *http.Request) (p morningPage, err error) {
+	info, now := web.Of(r.Context()), u.site.Now()
+	ws := info.Actor.WorkspaceID
+	p.CanWrite = info.Actor.May(workspace.WriteWorkspace)
+	if p.Today, err = u.d.Mornings.Morning(r.Context(), ws, table.DayOf(now), now); err != nil {
+		return p, err
+	}
+	for _, s := range []struct {
+		key, state string
+		lines      []schedule.Line
+	}{{"needs_you", "bad", p.Today.NeedsYou}, {"late", "wait", p.Today.Late}, {"done", "good", p.Today.Done}} {
+		if len(s.lines) == 0 {
+			continue
+		}
+		v := morningSection{Title: i18n.T(info.Lang, "morning."+s.key, len(s.lines)), State: s.state}
+		for i, l := range s.lines {
+			if i == morningShow {
+				v.More = len(s.lines) - i
+				break
+			}
+			line := morningLine{Line: l}
+			if l.Code != "" {
+				line.Reason = i18n.T(info.Lang, "reason."+string(l.Code), l.Args...)
+			}
+			v.Lines = append(v.Lines, line)
+		}
+		p.Sections = append(p.Sections, v)
+	}
+	if p.Coming, err = u.d.Mornings.Coming(r.Context(), ws, now); err != nil {
+		return p, err
+	}
+	for _, c := range p.Coming {
+		p.AnyLate = p.AnyLate || c.Late && c.Skip == ""
+	}
+	if len(p.Coming) > morningShow {
+		p.Coming, p.More = p.Coming[:morningShow], len(p.Coming)-morningShow
+	}
+	if u.d.SavedCalls != nil {
+		p.Saved = u.d.SavedCalls()
+	}
+	if p.CanWrite {
+		set, err := u.d.Mornings.Preferences(r.Context(), ws, now)
+		if err != nil {
+			return p, err
+		}
+		p.Form = morningForm{DailyAt: set.DailyAt, IdleDays: strconv.Itoa(set.IdleDays), SkipWeekends: set.SkipWeekends, Mail: set.Mail,
+			HasSlack: set.SlackURL != "", HasWebhook: set.WebhookURL != ""}
+		for _, h := range set.Holidays {
+			p.Form.Holidays += strings.TrimSpace(h.Day.String()+" "+h.Name) + "\n"
+		}
+	}
+	return p, nil
+}
+
+func (u *UI) showMorning(w http.ResponseWriter, r *http.Request, status int, p morningPage) error {
+	return u.pages.Render(w, r, status, "morning", page.Page{
+		Title: i18n.T(web.Of(r.Context()).Lang, "morning.nav"), Section: "morning", Data: p,
+	})
+}
+
+func (u *UI) morningPage(w http.ResponseWriter, r *http.Request) error {
+	p, err := u.morning(r)
+	if err != nil {
+		return err
+	}
+	return u.showMorning(w, r, http.StatusOK, p)
+}
+
+// keep is what a write-only field becomes: empty leaves it, - removes it.
+func keep(have, sent string) string {
+	switch sent = strings.TrimSpace(sent); sent {
+	case "":
+		return have
+	case "-":
+		return ""
+	}
+	return sent
+}
+
+func (u *UI) saveMorning(w http.ResponseWriter, r *http.Request) error {
+	info, now := web.Of(r.Context()), u.site.Now()
+	set, err := u.d.Mornings.Preferences(r.Context(), info.Actor.WorkspaceID, now)
+	if err != nil {
+		return err
+	}
+	v := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
+	set.DailyAt, set.SkipWeekends, set.Mail = v("daily_at"), v("skip_weekends") != "", v("mail") != ""
+	set.SlackURL, set.WebhookURL = keep(set.SlackURL, v("slack_url")), keep(set.WebhookURL, v("webhook_url"))
+	set.WebhookSecret = keep(set.WebhookSecret, v("webhook_secret"))
+	if set.IdleDays, err = strconv.Atoi(v("idle_days")); err != nil {
+		set.IdleDays = -1 // the service says what is wrong
+	}
+	set.Holidays, err = holidays(r.PostFormValue("holidays"))
+	if err == nil {
+		err = u.d.Mornings.SetPreferences(r.Context(), info.Actor.WorkspaceID, set, now)
+	}
+	if err == nil {
+		return to(w, r, "/morning", "saved")
+	}
+	wrong, ok := mistakesOf(info.Lang, err)
+	if !ok {
+		return err
+	}
+	p, err := u.morning(r)
+	if err != nil {
+		return err
+	}
+	p.Wrong = wrong
+	p.Form.DailyAt, p.Form.IdleDays, p.Form.Holidays = v("daily_at"), v("idle_days"), r.PostFormValue("holidays")
+	p.Form.SkipWeekends, p.Form.Mail = set.SkipWeekends, set.Mail
+	return u.showMorning(w, r, http.StatusUnprocessableEntity, p)
+}
+
+// holidays reads lines of a day and its name.
+func holidays(text string) (out []schedule.Holiday, err error) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		day, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if day == "" {
+			continue
+		}
+		d, err := table.ParseDay(day)
+		if err != nil {
+			return nil, errs.InvalidField("holidays", "morning.holidays.unreadable", n)
+		}
+		out = append(out, schedule.Holiday{Day: d, Name: strings.TrimSpace(name)})
+	}
+	return out, nil
+}
