@@ -15,7 +15,14 @@ import (
 // A bounce is taken beside a server: once, and nothing else is taken for one.
 func TestBounce(t *testing.T) {
 	c := bounceCmd{Store: config.Store{Data: t.TempDir()}}
-	if err := app.Migrate(context.Background(), c.Store); err != nil {
+	if err := c.take(context.Background(), strings.NewReader("x"), &out{}); !errs.Is(err, "workspace.none") {
+		t.Errorf("before the first start: %v", err)
+	}
+	a, err := app.New(context.Background(), config.Config{Store: c.Store}, app.Options{Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
 	sent := sim.Mail{ID: "1", To: []string{"jimin@example.com"}, From: "a@example.kr"}
