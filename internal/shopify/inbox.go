@@ -46,6 +46,9 @@ func newReceipt(shopID string, d Delivery, at time.Time) *receipt {
 	return r
 }
 
+// key tells repeats of all shops.
+func (r *receipt) key() string { return r.shopID + r.dedupe }
+
 // pack is the body as text that both databases can hold.
 func pack(body []byte) (s string, packed bool) {
 	if s := string(body); utf8.ValidString(s) && !strings.Contains(s, "\x00") {
@@ -143,11 +146,10 @@ func (c *committer) commit(part []*receipt) error {
 		seen := map[string]bool{}
 		for _, r := range part {
 			r.fresh = false
-			key := r.shopID + r.dedupe
-			if seen[key] {
+			if seen[r.key()] {
 				continue
 			}
-			seen[key], byID[r.id] = true, r
+			seen[r.key()], byID[r.id] = true, r
 			text, is := pack(r.body)
 			done := int64(0)
 			if r.applied {

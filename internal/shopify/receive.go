@@ -80,6 +80,7 @@ type Service struct {
 
 	commits committer
 	applies applier
+	recent  recent
 
 	mu    sync.Mutex
 	heard map[string]time.Time // when last_hook_us of a shop was written
@@ -141,6 +142,9 @@ func (s *Service) Receive(ctx context.Context, code string, d Delivery) error {
 		return shop.Mismatch(clean(d.Shop, 100))
 	}
 	r := newReceipt(h.ID, d, s.o.Now())
+	if s.recent.has(r.key()) {
+		return nil
+	}
 	var bad error
 	if r.news, bad = Decode(d.Topic, d.Triggered, d.Body); bad != nil {
 		r.problem = problemOf(bad)
@@ -153,6 +157,7 @@ func (s *Service) Receive(ctx context.Context, code string, d Delivery) error {
 	if bad != nil {
 		return errs.E(errs.Invalid, "hook.body_unreadable", bad)
 	}
+	s.recent.add(r.key())
 	return nil
 }
 
