@@ -66,7 +66,8 @@ type digestArgs struct {
 func (digestArgs) Kind() string { return "schedule.digest" }
 
 // Morning is what has become of a workspace's refreshes that were due on the
-// Korean day by the instant now.
+// Korean day by the instant now. What counts is the raw data, not the run that
+// the schedule asked for: a person may have tried again after it failed.
 func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day, now time.Time) (Digest, error) {
 	out := Digest{WorkspaceID: workspaceID, Kind: MorningDigest, Day: day, Done: []Line{}, Late: []Line{}, NeedsYou: []Line{}}
 	type row struct {
@@ -84,9 +85,10 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 			err = json.Unmarshal([]byte(args), &v.Args)
 		}
 		return v, err
-	}, `SELECT f.raw_data_id, d.name, f.skipped, f.due_us, coalesce(r.state, -1), coalesce(r.ended_us, 0),
-			coalesce(r.reason, ''), coalesce(r.reason_args, '')
-		FROM refresh f JOIN raw_data d ON d.id = f.raw_data_id AND d.deleted_us = 0 LEFT JOIN run r ON r.id = f.run_id
+	}, `SELECT f.raw_data_id, d.name, f.skipped, f.due_us, CASE WHEN s.filled_us >= f.asked_us THEN 7 ELSE coalesce(r.state, -1) END,
+			CASE WHEN s.filled_us >= f.asked_us THEN s.filled_us ELSE 0 END, coalesce(r.reason, ''), coalesce(r.reason_args, '')
+		FROM refresh f JOIN raw_data d ON d.id = f.raw_data_id AND d.deleted_us = 0
+		LEFT JOIN raw_data_state s ON s.raw_data_id = f.raw_data_id LEFT JOIN run r ON r.id = s.run_id
 		WHERE f.workspace_id = $1 AND f.day = $2 AND f.cause = 'scheduled' ORDER BY d.name, d.id`,
 		workspaceID, int64(day-1))
 	if err != nil {
@@ -97,6 +99,9 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 		case v.skipped != "":
 			out.Skipped++
 		case v.state == run.Success:
+			if v.Code != run.CodeLateTypes { // a reason of a later run
+				v.Code, v.Args = "", nil
+			}
 			out.Done = append(out.Done, v.Line)
 		case v.state == run.Failed, v.Code == run.CodeKeyInvalid, v.Code == run.CodeAccountForbidden:
 			out.NeedsYou = append(out.NeedsYou, v.Line)

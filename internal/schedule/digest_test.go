@@ -29,7 +29,13 @@ func put(t *testing.T, d *db.DB, id string, state run.State, reason run.Code, du
 		definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
 		VALUES ($1, $1, 'w', $1, 'update', 'scheduled', 1, 1, $2, 1, $3, $4, '', '', $2, 0, 1, '', 0, 0, $2, -1, $2, '', 0, '', 0, 0, 0, 0, '', 0, 0, 7)`,
 		id, false, state, reason)
-	exec(`INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us) VALUES ($1, $2, 'scheduled', 'w', $1, '', $3, 0)`,
+	filled := int64(0)
+	if state == run.Success {
+		filled = 7
+	}
+	exec(`INSERT INTO raw_data_state (raw_data_id, seq, run_id, state, reason, reason_args, at_us, file, file_run_id, data_through, filled_us)
+		VALUES ($1, 1, $1, $2, $3, '', 0, '', '', 0, $4)`, id, state, reason, filled)
+	exec(`INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us) VALUES ($1, $2, 'scheduled', 'w', $1, '', $3, 1)`,
 		id, int64(table.DayOf(due)-1), db.US(due))
 }
 

@@ -1,0 +1,154 @@
+package schedule
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"imreport/internal/db"
+	"imreport/internal/db/dbtest"
+	"imreport/internal/report"
+	"imreport/internal/run"
+	"imreport/internal/table"
+)
+
+func (h *house) second(id string, cause run.Cause) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[id+" "+string(cause)]
+}
+
+// lacks notes that a raw data was filled without a report.
+func lacks(t *testing.T, s *Service, id string, p run.LatePiece) {
+	t.Helper()
+	err := s.d.InTx(t.Context(), func(tx *db.Tx) error {
+		return s.Lacks(t.Context(), tx, run.Run{RawDataID: id, WorkspaceID: "w"}, []run.LatePiece{p})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Of those who lack a report one asks until it is there; the others follow.
+func TestLateReports(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		h, s := newHouse(t, d)
+		now := kst(24, 9, 0)
+		day := table.DayOf(now) - 1
+		for _, id := range []string{"a", "b", "c"} {
+			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
+			lacks(t, s, id, run.LatePiece{Report: "AD_CONVERSION", Day: day, Again: now})
+			lacks(t, s, id, run.LatePiece{Report: "AD_CONVERSION", Day: day, Again: now}) // a run that is taken over says it twice
+		}
+		asked := func() (n int) { return h.second("a", run.Late) + h.second("b", run.Late) + h.second("c", run.Late) }
+		tick(t, s, now.Add(-time.Minute))
+		if asked() != 0 {
+			t.Fatal("asked before the time")
+		}
+		tick(t, s, now)
+		tick(t, s, now.Add(time.Minute))
+		if h.second("a", run.Late) != 1 || asked() != 1 {
+			t.Fatalf("%d ask, want one", asked())
+		}
+		// Its run has succeeded: the report is published.
+		if _, err := d.Exec(t.Context(), `UPDATE refresh SET run_id = 'a' WHERE cause = 'late'`); err != nil {
+			t.Fatal(err)
+		}
+		tick(t, s, now.Add(2*time.Minute))
+		tick(t, s, now.Add(3*time.Minute))
+		if asked() != 3 {
+			t.Errorf("%d refreshes of three", asked())
+		}
+	})
+}
+
+// Numbers that cannot be true are asked for again by each for itself.
+func TestDoubtfulReports(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, s := newHouse(t, d)
+		now := kst(24, 9, 0)
+		for _, id := range []string{"a", "b"} {
+			lacks(t, s, id, run.LatePiece{Report: "AD", Day: table.DayOf(now) - 1, Doubtful: true, Again: now})
+		}
+		tick(t, s, now)
+		tick(t, s, now.Add(time.Minute))
+		if h.second("a", run.Repair) != 1 || h.second("b", run.Repair) != 1 {
+			t.Errorf("a %d, b %d", h.second("a", run.Repair), h.second("b", run.Repair))
+		}
+	})
+}
+
+// A restated day is brought to those who show the old numbers, once.
+func TestRepair(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(ctx, q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
+		exec(`INSERT INTO api_key (id, workspace_id, platform, name, license, secrets, secret_count, owner_customer, revision, state, reason, invalid_us,
+			proved_us, head_room, created_us, updated_us) VALUES ('k', 'w', 'n', 'k', 'l', '', 1, '', 1, 'valid', '', 0, 0, 0, 0, 0)`)
+		exec(`INSERT INTO ad_account (id, workspace_id, api_key_id, platform, customer_id, name, named, role, proved_us, created_us, updated_us)
+			VALUES ('acc', 'w', 'k', 'n', '77', 'x', $1, '', 0, 0, 0)`, false)
+		var all []report.RawData
+		for _, c := range []struct {
+			id     string
+			days   int
+			report string
+			paused bool
+		}{{"finder", 30, "AD", false}, {"shows", 30, "AD", false}, {"short", 2, "AD", false}, {"other", 30, "EXPKEYWORD", false}, {"paused", 30, "AD", true}} {
+			rd := daily(c.id, "07:30", report.StartAt)
+			rd.AccountID, rd.Reports, rd.Period, rd.Paused = "acc", []string{c.report}, report.Period{LastDays: c.days}, c.paused
+			all = append(all, rd)
+			put(t, d, c.id, run.Success, "", kst(24, 7, 30))
+			exec(`UPDATE raw_data_state SET file = '{}' WHERE raw_data_id = $1`, c.id)
+		}
+		h, s := newHouse(t, d, all...)
+		now := kst(24, 9, 0)
+		err := d.InTx(ctx, func(tx *db.Tx) error {
+			return s.Restated(ctx, tx, "77", "AD", table.DayOf(now)-5, "finder")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick(t, s, now)
+		tick(t, s, now.Add(time.Minute))
+		for id, want := range map[string]int{"finder": 0, "shows": 1, "short": 0, "other": 0, "paused": 0} {
+			if got := h.second(id, run.Repair); got != want {
+				t.Errorf("%s was repaired %d times, want %d", id, got, want)
+			}
+		}
+	})
+}
+
+// One that nobody opened waits until somebody does, and is refreshed once.
+func TestOnDemand(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		rd := daily("idle", "07:30", report.StartAt)
+		rd.OpenedAt = kst(1, 0, 0)
+		h, s := newHouse(t, d, rd)
+		if err := s.SetSetting(t.Context(), Setting{WorkspaceID: "w", DailyAt: "07:30", IdleDays: 14}); err != nil {
+			t.Fatal(err)
+		}
+		tick(t, s, kst(23, 12, 0))
+		tick(t, s, kst(24, 7, 31))
+		if h.count("idle") != 0 {
+			t.Fatal("refreshed though nobody opened it")
+		}
+		for i := range 2 {
+			started, err := s.Opened(t.Context(), rd, kst(24, 9, i))
+			if err != nil || started != (i == 0) {
+				t.Errorf("look %d: %v %v", i, started, err)
+			}
+		}
+		if h.count("idle") != 1 {
+			t.Errorf("refreshed %d times", h.count("idle"))
+		}
+	})
+}
