@@ -36,14 +36,17 @@ func clean(s string) string {
 	}, s)
 }
 
-// CleanCustomer keeps the digits of a customer id.
+// CleanCustomer is the customer id in what somebody pasted: what stands before
+// and after it ("CID: 123") and separators within it go. It is empty when
+// anything else stands between the digits: 1234567.0 would become another
+// advertiser's id.
 func CleanCustomer(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, clean(s))
+	notDigit := func(r rune) bool { return r < '0' || r > '9' }
+	s = strings.NewReplacer("-", "", ",", "").Replace(strings.TrimFunc(clean(s), notDigit))
+	if strings.ContainsFunc(s, notDigit) {
+		return ""
+	}
+	return s
 }
 
 func printable(s string) bool {

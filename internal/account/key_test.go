@@ -32,7 +32,8 @@ func TestClean(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"1234567": "1234567", "123-45 67": "1234567", "CID: 1234567": "1234567", "\u202a1234567\u202c": "1234567",
-		"１２３": "123", "광고주": "", "": "",
+		"１２３": "123", "1,234,567": "1234567", "광고주": "", "": "",
+		"1234567.0": "", "12x34": "", "1.234567E+06": "", // would be another's
 	} {
 		if got := CleanCustomer(in); got != want {
 			t.Errorf("CleanCustomer(%+q) = %q, want %q", in, got, want)
