@@ -348,8 +348,12 @@ func (im *Import) Cached(ctx context.Context) int {
 // be put where it should be.
 func writable(out string) error {
 	dir := filepath.Dir(out)
-	if st, err := os.Stat(out); err == nil && st.IsDir() {
+	switch st, err := os.Stat(out); {
+	case err == nil && st.IsDir():
 		return errs.InvalidField("--out", "cli.out_is_folder", out)
+	case err == nil && !st.Mode().IsRegular():
+		// The finished file would take the place of the device itself.
+		return errs.InvalidField("--out", "cli.out_no_file", out)
 	}
 	if st, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) || err == nil && !st.IsDir() {
 		return errs.InvalidField("--out", "cli.out_no_folder", dir)
