@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -173,23 +175,52 @@ func firstOf(all ...string) string {
 // yamlConfig reads the file of --config. Keys are flag names; "-" and "_" are
 // the same.
 func yamlConfig(r io.Reader) (kong.Resolver, error) {
-	values := map[string]any{}
+	values := settings{}
 	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		for _, env := range flag.Envs {
-			if _, set := os.LookupEnv(env); set {
-				return nil, nil // the environment overrides the file
+	return values, nil
+}
+
+// settings are what a config file says, by the names of flags.
+type settings map[string]any
+
+// names are how a config file may call a flag.
+func names(f *kong.Flag) []string { return []string{f.Name, strings.ReplaceAll(f.Name, "-", "_")} }
+
+// Validate refuses a setting that no command has: misspelt, it would be left
+// at its default without a word.
+func (s settings) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	_ = kong.Visit(app, func(n kong.Visitable, next kong.Next) error {
+		if f, ok := n.(*kong.Flag); ok {
+			for _, name := range names(f) {
+				known[name] = true
 			}
 		}
-		for _, name := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
-			if v, ok := values[name]; ok {
-				return fmt.Sprint(v), nil
-			}
+		return next(nil)
+	})
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if !known[name] {
+			return fmt.Errorf("config file: there is no setting %q", name)
 		}
-		return nil, nil
-	}), nil
+	}
+	return nil
+}
+
+// Resolve is the file's value of a flag; nil leaves it to its default.
+func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil // the environment overrides the file
+		}
+	}
+	for _, name := range names(flag) {
+		if v, ok := s[name]; ok {
+			return fmt.Sprint(v), nil
+		}
+	}
+	return nil, nil
 }
 
 // listFlag is a comma separated list, also when the flag is given again.

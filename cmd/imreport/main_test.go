@@ -80,6 +80,10 @@ func TestSettingsComeInOrder(t *testing.T) {
 	t.Setenv("IMREPORT_DATA", inUse+"/of-environment")
 	refused("of-environment")
 	refused("of-flag", "--data", inUse+"/of-flag")
+	write("dta: x\n")
+	refused(`no setting "dta"`)
+	write("log_level: debug\nretry-for: 1h\n") // other commands' settings may stand there
+	refused("of-environment")
 	write("data: [")
 	if code, _, stderr := program(t, "--config", file, "migrate"); code != exitUsage {
 		t.Errorf("an unreadable file: %d %s", code, stderr)
