@@ -34,6 +34,7 @@ func (a *App) buildChores(context.Context) error {
 			return err
 		}},
 		chore{"take up head room", time.Minute, a.tuneAll},
+		chore{"warn of days that will be lost", time.Hour, a.warnWindows},
 	)
 	return nil
 }
