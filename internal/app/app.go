@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,9 @@ type App struct {
 // New puts the program together from its settings. What a person can do
 // something about comes back as an errs.Error.
 func New(ctx context.Context, c config.Config, o Options) (*App, error) {
+	if err := errors.Join(checkURL("--naver-url", c.NaverURL), checkURL("--public-url", c.PublicURL)); err != nil {
+		return nil, err
+	}
 	a := &App{c: c, o: o, log: c.Logger(), process: processName()}
 	for _, build := range []func(context.Context) error{
 		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildShop, a.buildSite, a.buildChores,
@@ -200,6 +204,16 @@ func (a *App) FirstSignIn(ctx context.Context) (string, error) {
 
 // People are the workspaces and their members; for commands on the server.
 func (a *App) People() *workspace.Service { return a.people }
+
+// checkURL refuses what is no http address, under the flag's name; an empty one
+// is not set.
+func checkURL(flag, address string) error {
+	u, err := url.Parse(address)
+	if address == "" || err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+		return nil
+	}
+	return errs.InvalidField(flag, "cli.url_malformed", address)
+}
 
 // base is the address that links begin with.
 func (a *App) base() string {

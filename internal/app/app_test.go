@@ -273,6 +273,26 @@ func TestAnUnusableFolderAndAddressAreTold(t *testing.T) {
 	}
 }
 
+func TestAddressesMustBeAddresses(t *testing.T) {
+	for _, bad := range []string{"nonsense", "example.com", "ftp://example.com", "https://", "http://a b"} {
+		c := settings(t)
+		c.PublicURL = bad
+		_, err := New(bg, c, Options{Migrate: true})
+		if e := errs.As(err); e == nil || e.Kind != errs.Invalid || e.Fields[0].Name != "--public-url" {
+			t.Errorf("public %s: %v", bad, err)
+		}
+		c = settings(t)
+		c.NaverURL = bad
+		_, err = New(bg, c, Options{Migrate: true})
+		if e := errs.As(err); e == nil || e.Kind != errs.Invalid || e.Fields[0].Name != "--naver-url" {
+			t.Errorf("naver %s: %v", bad, err)
+		}
+	}
+	c := settings(t)
+	c.PublicURL = "https://reports.example.com/"
+	open(t, c, Options{Migrate: true})
+}
+
 // Several processes may start at once on an empty database.
 func TestSeveralStartAtOnce(t *testing.T) {
 	c := settings(t)

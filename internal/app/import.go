@@ -93,6 +93,9 @@ func NewImport(ctx context.Context, c config.Config, o ImportOptions) (*Import, 
 	if customer == "" {
 		return nil, errs.InvalidField("--customer", "account.customer.malformed")
 	}
+	if err := checkURL("--naver-url", c.NaverURL); err != nil {
+		return nil, err
+	}
 	// Whatever this machine believes, the days are those of Naver's clock.
 	skew := o.clock(ctx, c.NaverURL)
 	in := report.Input{
