@@ -186,7 +186,8 @@ func (c *collector) tellGate(ctx context.Context, pl plan) {
 	if err != nil {
 		return // a forecast, no more
 	}
-	c.o.Flow.SetLeft(pl.cost(lists, c.today))
+	left := pl.cost(lists, c.today)
+	c.o.Flow.SetLeft(left, left)
 }
 
 // lookFor is how long a look at a customer's jobs serves the raw data that are

@@ -130,28 +130,26 @@ func (s *Source) EstimateOn(ctx context.Context, o run.Order, today table.Day) (
 	if err != nil {
 		return 0, 0, err
 	}
-	all, _ := pl.cost(lists, today)
-	return all, len(pl.needs), nil
+	return pl.cost(lists, today), len(pl.needs), nil
 }
 
-// cost is about how many requests a plan takes, and how many of them count in
-// the customer's narrower scope. One list of jobs tells the states of all, so
-// waiting costs little; a list of entities costs four.
-func (pl plan) cost(lists int, today table.Day) (all, reports int) {
+// cost is about how many requests a plan takes. All of them are for reports and
+// count in the customer's narrower scope too. One list of jobs tells the states
+// of all, so waiting costs little; a list of entities costs four.
+func (pl plan) cost(lists int, today table.Day) (requests int) {
 	if len(pl.needs) > 0 || pl.watch || pl.prove {
-		reports++
+		requests++
 	}
 	for _, n := range pl.needs {
-		reports += 2
+		requests += 2
 		if n.again || n.day < today-watchDays {
-			reports++ // its job, or the one before, is deleted
+			requests++ // its job, or the one before, is deleted
 		}
 	}
 	if n := len(pl.needs); n > 0 {
-		reports += 2 + n/10
+		requests += 2 + n/10
 	}
-	reports += 4 * lists
-	return reports, reports
+	return requests + 4*lists
 }
 
 // listsDue is how many lists of entities the order will read.
