@@ -69,6 +69,9 @@ func (h *house) open(ctx context.Context) (err error) {
 	h.jobs = jobs.New(h.d, jobs.Options{Log: log, Process: "p"})
 	incidents := incident.New(h.d, h.jobs, log)
 	h.keys = account.New(h.d, h.jobs, h.box, incidents, log)
+	h.keys.OnUsable(func(ctx context.Context, keyID string) error {
+		return h.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
+	})
 	h.gate = quota.New(quota.Options{})
 	h.gate.Import(h.net.rates) // as the Keeper does at a start
 	store, err := archive.NewDir(filepath.Join(h.dir, "archive"))

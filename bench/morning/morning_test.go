@@ -11,7 +11,7 @@ func TestPlay(t *testing.T) {
 		t.Skip("plays three mornings")
 	}
 	r, err := Play(t, Scenario{Name: "small", Profile: "perlicence", Accounts: 6, PerAccount: 3, Campaigns: 2, AdGroups: 4, Keywords: 10,
-		LastDays: 7, Refetch: 3, Mornings: 3, Changed: true, Write: time.Second, Seed: 1, Ready: map[int]time.Duration{2: 8 * time.Hour}})
+		LastDays: 6, Refetch: 3, Mornings: 3, Changed: true, Write: time.Second, Seed: 1, Ready: map[int]time.Duration{2: 7*time.Hour + 20*time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,10 +20,12 @@ func TestPlay(t *testing.T) {
 		if d.Failed != 0 || d.Done < r.RawData {
 			t.Errorf("morning %d: %d done, %d failed", i, d.Done, d.Failed)
 		}
-		if i > 0 && d.PerAccount > 45 {
+		// A little more than of a large agency: how long builds take is
+		// learned anew after each start, from a few reports only.
+		if i > 0 && d.Published == "" && d.PerAccount > 48 {
 			t.Errorf("morning %d: %.1f requests per account", i, d.PerAccount)
 		}
-		if i < 2 && !d.InTime {
+		if !d.InTime {
 			t.Errorf("morning %d was ready at %s", i, d.Ready)
 		}
 		if d.ProbesPerMinute > 1 {

@@ -21,11 +21,12 @@ import (
 var types = []string{"AD", "AD_CONVERSION", "AD_DETAIL", "EXPKEYWORD"}
 
 const (
-	opens   = 5*time.Hour + 30*time.Minute // when the plan is looked at in the morning
-	early   = 3 * time.Minute              // before its start the house is opened for good
-	due     = 7*time.Hour + 30*time.Minute
-	closes  = 20 * time.Hour // given up
-	firstMs = 24             // November 2026: a Tuesday
+	opens  = 5*time.Hour + 30*time.Minute // when the plan is looked at in the morning
+	early  = 3 * time.Minute              // before its start the house is opened for good
+	due    = 7*time.Hour + 30*time.Minute
+	closes = 20 * time.Hour // given up
+	// firstMorning is the day in November 2026 on which a scenario begins.
+	firstMorning = 24
 )
 
 // Result is what a scenario showed.
@@ -79,27 +80,8 @@ type stage struct {
 }
 
 func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
-	// The bubble begins in the year 2000: the mornings are those of 2026.
-	time.Sleep(time.Until(time.Date(2026, 11, firstMs, 10, 0, 0, 0, table.KST)))
-	sim := vendor.New(vendor.Options{Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
-	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
-		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: &wire{sim: sim}}}
-	if err := st.open(ctx); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	if err := st.furnish(ctx); err != nil {
-		return nil, errors.Join(err, st.close(ctx))
-	}
-	st.mornings.Tick(ctx, time.Now()) //nolint:errcheck // it only notes since when schedules stand
-	if err := st.ended(ctx, began.Add(10*time.Hour)); err != nil {
-		return nil, errors.Join(err, st.close(ctx))
-	}
-	var err error
-	if st.res.Fill, err = st.day(ctx, began); err != nil {
-		return nil, err
-	}
-	if err := st.close(ctx); err != nil {
+	st, err := s.fill(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
 	for n := range s.Mornings {
@@ -110,6 +92,31 @@ func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
 		st.res.Mornings = append(st.res.Mornings, d)
 	}
 	return st.res, nil
+}
+
+// fill makes an agency on the day before its first morning, fills its raw data
+// and closes its house.
+func (s Scenario) fill(ctx context.Context, dir string) (*stage, error) {
+	// The bubble begins in the year 2000: the mornings are those of 2026.
+	time.Sleep(time.Until(time.Date(2026, 11, firstMorning, 10, 0, 0, 0, table.KST)))
+	sim := vendor.New(vendor.Options{Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
+	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
+		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: &wire{sim: sim}}}
+	if err := st.open(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	err := st.furnish(ctx)
+	if err == nil {
+		_, err = st.mornings.Tick(ctx, time.Now()) // notes since when schedules stand
+	}
+	if err == nil {
+		err = st.ended(ctx, began.Add(10*time.Hour))
+	}
+	if err == nil {
+		st.res.Fill, err = st.day(ctx, began)
+	}
+	return st, errors.Join(err, st.close(ctx))
 }
 
 // furnish makes a workspace with all accounts and raw data.
@@ -145,7 +152,7 @@ func (st *stage) furnish(ctx context.Context) error {
 // ended waits until no run is open, or until the instant.
 func (st *stage) ended(ctx context.Context, until time.Time) error {
 	for {
-		open, _, err := st.open2(ctx)
+		open, _, err := st.openRuns(ctx)
 		if err != nil || open == 0 || time.Now().After(until) {
 			return err
 		}
@@ -153,9 +160,9 @@ func (st *stage) ended(ctx context.Context, until time.Time) error {
 	}
 }
 
-// open2 is how many runs are open, and how many of them wait for Naver's
+// openRuns is how many runs are open, and how many of them wait for Naver's
 // publication.
-func (st *stage) open2(ctx context.Context) (open, preparing int, err error) {
+func (st *stage) openRuns(ctx context.Context) (open, preparing int, err error) {
 	err = st.d.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE reason = 'platform_preparing') FROM run
 		WHERE state IN (1, 2, 3, 4, 5, 6)`).Scan(&open, &preparing)
 	return open, preparing, err
@@ -244,7 +251,7 @@ func (st *stage) await(ctx context.Context, at time.Time) (opened time.Time, err
 func (st *stage) watch(ctx context.Context, opened, published, whole time.Time) (released time.Time, err error) {
 	end := table.DayOf(opened).Start().Add(closes)
 	for {
-		open, preparing, err := st.open2(ctx)
+		open, preparing, err := st.openRuns(ctx)
 		if err != nil {
 			return released, err
 		}
