@@ -245,15 +245,9 @@ func (s *Service) WakeReason(ctx context.Context, reason Code) (int, error) {
 // that nothing of this attempt can write any more.
 func (s *Service) block(ctx context.Context, r Run, stop *Stop, wake time.Time, fault bool) error {
 	return s.d.InTx(ctx, func(tx *db.Tx) error {
-		if err := lockLane(ctx, tx, r.Lane); err != nil {
-			return err
-		}
-		cur, err := get(ctx, tx, r.ID)
+		cur, err := mine(ctx, tx, r)
 		if err != nil {
 			return err
-		}
-		if cur.Epoch != r.Epoch || !cur.State.Active() {
-			return errs.E(errs.LeaseLost, "run.lease_lost", nil, r.ID)
 		}
 		if cur.Cancel {
 			return s.end(ctx, tx, cur, ended{state: Failed, reason: CodeCancelled})
@@ -288,15 +282,9 @@ func (s *Service) block(ctx context.Context, r Run, stop *Stop, wake time.Time, 
 // stay, and it goes on when the lane is free again.
 func (s *Service) yield(ctx context.Context, r Run) error {
 	return s.d.InTx(ctx, func(tx *db.Tx) error {
-		if err := lockLane(ctx, tx, r.Lane); err != nil {
-			return err
-		}
-		cur, err := get(ctx, tx, r.ID)
+		cur, err := mine(ctx, tx, r)
 		if err != nil {
 			return err
-		}
-		if cur.Epoch != r.Epoch || !cur.State.Active() {
-			return errs.E(errs.LeaseLost, "run.lease_lost", nil, r.ID)
 		}
 		if cur.Cancel {
 			return s.end(ctx, tx, cur, ended{state: Failed, reason: CodeCancelled})

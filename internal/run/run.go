@@ -229,6 +229,19 @@ func lockLane(ctx context.Context, tx *db.Tx, lane string) error {
 	return nil
 }
 
+// mine reads the run r of a worker under its lane's lock: run.lease_lost when
+// it is another attempt's by now or has ended.
+func mine(ctx context.Context, tx *db.Tx, r Run) (Run, error) {
+	if err := lockLane(ctx, tx, r.Lane); err != nil {
+		return Run{}, err
+	}
+	cur, err := get(ctx, tx, r.ID)
+	if err == nil && (cur.Epoch != r.Epoch || !cur.State.Active()) {
+		err = errs.E(errs.LeaseLost, "run.lease_lost", nil, r.ID)
+	}
+	return cur, err
+}
+
 // enter writes that run r is now in state st: its own row, the log, and the
 // raw data's state. The caller holds the lane.
 func enter(ctx context.Context, tx *db.Tx, r *Run, st State, reason Code, args []any, at time.Time) error {

@@ -343,15 +343,9 @@ func (s *Service) clearFaults(ctx context.Context, r Run) error {
 func (s *Service) endWith(ctx context.Context, r Run, e ended) error {
 	var old File
 	err := s.d.InTx(ctx, func(tx *db.Tx) error {
-		if err := lockLane(ctx, tx, r.Lane); err != nil {
-			return err
-		}
-		cur, err := get(ctx, tx, r.ID)
+		cur, err := mine(ctx, tx, r)
 		if err != nil {
 			return err
-		}
-		if cur.Epoch != r.Epoch || !cur.State.Active() {
-			return errs.E(errs.LeaseLost, "run.lease_lost", nil, r.ID)
 		}
 		old, err = s.file(ctx, tx, r.RawDataID)
 		if err != nil && errs.KindOf(err) != errs.Conflict {
