@@ -24,7 +24,7 @@ type simCmd struct {
 type simNaverCmd struct {
 	Addr      string `default:"127.0.0.1:9090" help:"Address to listen on."`
 	Seed      uint64 `default:"1" help:"Decides all names, numbers and delays."`
-	Profile   string `help:"Which limits bind; see --help of the profiles below."`
+	Profile   string `help:"Which limits bind: one of the profiles above; perlicence when absent."`
 	Accounts  int    `default:"40" help:"Ad accounts of the licence."`
 	Published bool   `help:"Yesterday is published at any hour."`
 }
