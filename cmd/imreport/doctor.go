@@ -32,6 +32,7 @@ func (c *doctorCmd) Run(ctx context.Context, o *out) error {
 		}
 		fmt.Fprintf(o.stdout, "%s %s\n", mark, f.Title(lang))
 		if f.Err != nil {
+			fmt.Fprint(o.stdout, "    ")
 			describe(o.stdout, lang, "    ", f.Err)
 		}
 	})
