@@ -209,3 +209,11 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// What was asked for no customer says so in sentences, too.
+func TestASentenceHasNoHoles(t *testing.T) {
+	f := &fault{class: secretWrong, status: 403}
+	if got := fmt.Sprint(f.sentence().Args...); got != fmt.Sprint("–", "HTTP 403", "–") {
+		t.Errorf("said of %s", got)
+	}
+}

@@ -361,7 +361,7 @@ func (cl *client) broken(ctx, life context.Context, w who, c call, status int, t
 		err = u.Err // without the address, which holds a download's token
 	}
 	f := &fault{class: unreachable, op: c.op, customer: w.customer, status: status, transaction: transaction, cause: err}
-	f.args = []any{cl.base.Host, clip(err.Error(), 200), w.customer}
+	f.args = []any{cl.base.Host, clip(err.Error(), 200), orDash(w.customer)}
 	return f
 }
 

@@ -1,6 +1,7 @@
 package naver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -124,12 +125,11 @@ func (f *fault) arguments() []any {
 	} else if said == "" && f.cause != nil {
 		said = clip(f.cause.Error(), 200)
 	}
-	transaction := f.transaction
-	if transaction == "" {
-		transaction = "–"
-	}
-	return []any{f.customer, said, transaction}
+	return []any{orDash(f.customer), said, orDash(f.transaction)}
 }
+
+// orDash stands for what an answer or a request did not have.
+func orDash(s string) string { return cmp.Or(s, "–") }
 
 // asFault finds the fault in err's chain; nil when there is none.
 func asFault(err error) *fault {
