@@ -162,6 +162,19 @@ func TestStore(t *testing.T) {
 		if _, err := s.Update(ctx, "x", rd.ID, func(in *Input) { in.Name = "theirs" }, now); !errs.Is(err, "report.not_found") {
 			t.Errorf("another workspace changes it: %v", err)
 		}
+		// Two change different things at once: none of it is lost.
+		calls := 0
+		both, err := s.Update(ctx, "w", rd.ID, func(in *Input) {
+			if calls++; calls == 1 {
+				if _, err := s.Update(ctx, "w", rd.ID, func(in *Input) { in.Period.LastDays = 3 }, now.Add(time.Minute)); err != nil {
+					t.Error(err)
+				}
+			}
+			in.Name = "둘이서"
+		}, now.Add(2*time.Minute))
+		if err != nil || calls != 2 || both.Name != "둘이서" || both.Period.LastDays != 3 {
+			t.Errorf("two at once: %d calls, %+v, %v", calls, both, err)
+		}
 		got, err = s.Update(ctx, "w", rd.ID, func(in *Input) { in.Name, in.Schedule = "새 이름", nil }, now.Add(time.Hour))
 		if err != nil || got.Name != "새 이름" || got.Schedule != nil || !got.UpdatedAt.Equal(now.Add(time.Hour)) {
 			t.Errorf("%+v %v", got, err)

@@ -25,10 +25,11 @@ type Archived interface {
 
 // Service keeps raw data.
 type Service struct {
-	d     *db.DB
-	types []Type
-	kept  Archived
-	zone  func(ctx context.Context, workspaceID string) (string, error)
+	d       *db.DB
+	types   []Type
+	kept    Archived
+	zone    func(ctx context.Context, workspaceID string) (string, error)
+	dailyAt func(ctx context.Context, workspaceID string) string
 }
 
 // Options of a Service.
@@ -39,6 +40,9 @@ type Options struct {
 	Archived Archived
 	// Zone is the workspace's zone, for schedules that name none.
 	Zone func(ctx context.Context, workspaceID string) (string, error)
+	// DailyAt is the workspace's usual time, for schedules that name none; nil
+	// means 07:30.
+	DailyAt func(ctx context.Context, workspaceID string) string
 }
 
 // New makes a Service.
@@ -46,7 +50,10 @@ func New(d *db.DB, o Options) *Service {
 	if o.Zone == nil {
 		o.Zone = func(context.Context, string) (string, error) { return "Asia/Seoul", nil }
 	}
-	return &Service{d: d, types: o.Types, kept: o.Archived, zone: o.Zone}
+	if o.DailyAt == nil {
+		o.DailyAt = func(context.Context, string) string { return "07:30" }
+	}
+	return &Service{d: d, types: o.Types, kept: o.Archived, zone: o.Zone, dailyAt: o.DailyAt}
 }
 
 // Types are the report types that can be asked for.
@@ -61,7 +68,7 @@ func (s *Service) Check(ctx context.Context, workspaceID string, in *Input, now 
 			sc.Mode = ReadyBy
 		}
 		if sc.DailyAt == "" {
-			sc.DailyAt = "07:30"
+			sc.DailyAt = s.dailyAt(ctx, workspaceID)
 		}
 		if sc.Zone == "" {
 			zone, err := s.zone(ctx, workspaceID)
@@ -178,29 +185,40 @@ func (s *Service) Scheduled(ctx context.Context, q db.Queryer) ([]RawData, error
 	return db.All(ctx, q, scan, `SELECT `+columns+` FROM raw_data WHERE deleted_us = 0 AND schedule <> '' ORDER BY id`)
 }
 
+// updateTries bounds how often Update begins anew because somebody else was
+// quicker.
+const updateTries = 10
+
 // Update changes a definition; what runs already keeps the frozen one. The ad
-// account stays.
+// account stays. change is called again when somebody else has changed the
+// definition meanwhile, with what they have made of it.
 func (s *Service) Update(ctx context.Context, workspaceID, id string, change func(in *Input), now time.Time) (RawData, error) {
-	old, err := s.Get(ctx, nil, workspaceID, id)
-	if err != nil {
-		return RawData{}, err
+	for range updateTries {
+		old, err := s.Get(ctx, nil, workspaceID, id)
+		if err != nil {
+			return RawData{}, err
+		}
+		in := Input{Name: old.Name, AccountID: old.AccountID, Reports: old.Reports, Period: old.Period,
+			Destination: old.Destination, Schedule: old.Schedule}
+		change(&in)
+		if in.AccountID != old.AccountID {
+			return RawData{}, errs.InvalidField("ad_account_id", "report.account.fixed")
+		}
+		if err := s.Check(ctx, workspaceID, &in, now); err != nil {
+			return RawData{}, err
+		}
+		n, err := s.d.Exec(ctx, `UPDATE raw_data SET name = $3, reports = $4, period = $5, destination = $6, schedule = $7, updated_us = $8
+			WHERE workspace_id = $1 AND id = $2 AND deleted_us = 0 AND updated_us = $9`,
+			workspaceID, id, in.Name, encode(in.Reports), encode(in.Period), encode(in.Destination), encodeSchedule(in.Schedule),
+			db.US(now), db.US(old.UpdatedAt))
+		if err != nil {
+			return RawData{}, fmt.Errorf("update raw data %s: %w", id, err)
+		}
+		if n > 0 {
+			return s.Get(ctx, nil, workspaceID, id)
+		}
 	}
-	in := Input{Name: old.Name, AccountID: old.AccountID, Reports: old.Reports, Period: old.Period,
-		Destination: old.Destination, Schedule: old.Schedule}
-	change(&in)
-	if in.AccountID != old.AccountID {
-		return RawData{}, errs.InvalidField("ad_account_id", "report.account.fixed")
-	}
-	if err := s.Check(ctx, workspaceID, &in, now); err != nil {
-		return RawData{}, err
-	}
-	_, err = s.d.Exec(ctx, `UPDATE raw_data SET name = $3, reports = $4, period = $5, destination = $6, schedule = $7, updated_us = $8
-		WHERE workspace_id = $1 AND id = $2 AND deleted_us = 0`,
-		workspaceID, id, in.Name, encode(in.Reports), encode(in.Period), encode(in.Destination), encodeSchedule(in.Schedule), db.US(now))
-	if err != nil {
-		return RawData{}, fmt.Errorf("update raw data %s: %w", id, err)
-	}
-	return s.Get(ctx, nil, workspaceID, id)
+	return RawData{}, fmt.Errorf("update raw data %s: others change it all the time", id)
 }
 
 // SetPaused pauses (until zero: without end) or resumes.
