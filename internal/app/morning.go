@@ -118,3 +118,10 @@ func (o opener) Opened(ctx context.Context, rd report.RawData, now time.Time) er
 	_, started := o.mornings.Opened(ctx, rd, now)
 	return errors.Join(err, started)
 }
+
+// dailyAt is a workspace's usual time.
+func (a *App) dailyAt(ctx context.Context, workspaceID string) string {
+	v, err := a.mornings.Setting(ctx, workspaceID)
+	a.warn(ctx, "the usual time could not be read", err)
+	return v.DailyAt
+}

@@ -55,7 +55,7 @@ func (a *App) buildReports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.reports = report.New(a.d, report.Options{Types: naver.Types(), Archived: archived{a}, Zone: a.people.Zone})
+	a.reports = report.New(a.d, report.Options{Types: naver.Types(), Archived: archived{a}, Zone: a.people.Zone, DailyAt: a.dailyAt})
 	a.runs = run.New(a.d, a.jobs, run.Options{
 		Log: a.log, Process: a.process, Reports: a.reports, Keys: a.keys, Gate: a.gate,
 		Sources:      map[string]run.Source{account.NaverSearchAd: a.naver},

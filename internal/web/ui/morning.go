@@ -187,3 +187,15 @@ func holidays(text string) (out []schedule.Holiday, err error) {
 	}
 	return out, nil
 }
+
+// usualTime is when the workspace's raw data are usually to be ready.
+func (u *UI) usualTime(r *http.Request) string {
+	if u.d.Mornings != nil {
+		set, err := u.d.Mornings.Preferences(r.Context(), web.Of(r.Context()).Actor.WorkspaceID, u.site.Now())
+		if err == nil {
+			return set.DailyAt
+		}
+		u.site.Log().WarnContext(r.Context(), "the usual time could not be read", "error", err)
+	}
+	return "07:30"
+}

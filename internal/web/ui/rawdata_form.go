@@ -58,7 +58,7 @@ func (f rawDataForm) Has(name string) bool { return slices.Contains(f.Reports, n
 func (u *UI) newRawData(w http.ResponseWriter, r *http.Request) error {
 	f := rawDataForm{
 		Account: r.URL.Query().Get("account"), Reports: []string{"AD"}, Kind: "last", LastDays: "7",
-		Scheduled: true, DailyAt: "07:30", Mode: string(report.ReadyBy),
+		Scheduled: true, DailyAt: u.usualTime(r), Mode: string(report.ReadyBy),
 	}
 	return u.showForm(w, r, http.StatusOK, f)
 }
@@ -228,7 +228,7 @@ func (u *UI) editRawData(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := rawDataForm{ID: it.ID, Name: it.Name, Account: it.AccountID, Reports: it.Reports, Kind: "last", LastDays: "7",
-		DailyAt: "07:30", Mode: string(report.ReadyBy)}
+		DailyAt: u.usualTime(r), Mode: string(report.ReadyBy)}
 	if it.Period.LastDays > 0 {
 		f.LastDays = strconv.Itoa(it.Period.LastDays)
 	} else if it.Period.From != nil && it.Period.To != nil {
