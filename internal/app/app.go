@@ -85,7 +85,8 @@ type App struct {
 
 	shop shopSide
 
-	site *web.Site
+	site   *web.Site
+	expect *expectations
 
 	chores []chore
 	// closers undo what New has opened, last first.
@@ -98,7 +99,7 @@ func New(ctx context.Context, c config.Config, o Options) (*App, error) {
 	if err := errors.Join(checkURL("--naver-url", c.NaverURL), checkURL("--public-url", c.PublicURL)); err != nil {
 		return nil, err
 	}
-	a := &App{c: c, o: o, log: c.Logger(), process: processName()}
+	a := &App{c: c, o: o, log: c.Logger(), process: processName(), expect: newExpectations()}
 	for _, build := range []func(context.Context) error{
 		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildShop, a.buildSite, a.buildChores,
 	} {
@@ -131,6 +132,7 @@ func (a *App) Serve(ctx context.Context, ready func(url string)) (err error) {
 	defer func() { err = errors.Join(err, a.stop(context.WithoutCancel(ctx))) }()
 	served := make(chan error, 1)
 	if a.o.Web {
+		go a.estimateCosts(ctx)
 		go func() { served <- a.site.Serve(ctx, l) }()
 	}
 	if ready != nil {

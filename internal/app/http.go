@@ -79,12 +79,3 @@ func (a *App) estimate(ctx context.Context, workspaceID string, in report.Input)
 		Pieces: def.Pieces(), Stored: def.Pieces() - missing, Requests: requests, Takes: takes, ReadyAt: now.Add(takes).Round(time.Second),
 	}, nil
 }
-
-// expected is when an open run is expected to end; nil when too little is
-// known.
-func (a *App) expected(v run.View) *quota.Range {
-	if r, ok := a.runs.Forecast(v.ID); ok {
-		return &r
-	}
-	return nil
-}
