@@ -115,8 +115,15 @@ func (s *Service) lates(ctx context.Context, now time.Time) (started int, err er
 	return started, nil
 }
 
-// forget drops what is too old to be brought by a second refresh.
+// forget drops what is too old to be brought by a second refresh, once a day.
 func (s *Service) forget(ctx context.Context, now time.Time) error {
+	s.mu.Lock()
+	due := table.DayOf(now) != s.forgot
+	s.forgot = table.DayOf(now)
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
 	_, err := s.d.Exec(ctx, `DELETE FROM late_piece WHERE day < $1`, int64(table.DayOf(now)-30))
 	return err
 }

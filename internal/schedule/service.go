@@ -73,6 +73,7 @@ type Service struct {
 	planned  time.Time
 	planOver string // what the plan was made for
 	ticked   time.Time
+	forgot   table.Day // when late pieces were last forgotten
 	started  map[run.Cause]int64
 }
 
