@@ -216,12 +216,7 @@ func (s *Service) WakeSubject(ctx context.Context, reason Code, subject string) 
 	if err != nil {
 		return fmt.Errorf("runs that wait for %s: %w", subject, err)
 	}
-	for _, id := range ids {
-		if err := s.wake(ctx, id, false); err != nil {
-			return err
-		}
-	}
-	return nil
+	return forEach(ids, func(id string) error { return s.wake(ctx, id, false) })
 }
 
 // WakeReason lets every run go on that waits for reason at a time of its own:

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"imreport/internal/account"
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
 	"imreport/internal/errs"
@@ -484,3 +485,33 @@ func TestAJobThatNobodyPickedUpIsSentAgain(t *testing.T) {
 }
 
 var errBoom = errors.New("boom")
+
+// brokenKeys cannot say anything of one account.
+type brokenKeys struct {
+	Keys
+	broken string
+}
+
+func (k *brokenKeys) Account(ctx context.Context, q db.Queryer, id string) (account.Account, error) {
+	if id == k.broken {
+		return account.Account{}, errors.New("broken")
+	}
+	return k.Keys.Account(ctx, q, id)
+}
+
+func TestOneRunThatCannotBeHelpedKeepsNobodyElse(t *testing.T) {
+	keys := &brokenKeys{}
+	h := newHouse(t, dbtest.SQLite(t), func(o *Options) { keys.Keys, o.Keys = o.Keys, keys })
+	h.rawData(t, "l1", quota.Bulk)
+	h.pass(time.Second)
+	h.rawData(t, "l2", quota.Bulk)
+	h.pass(2 * unclaimedFor)
+	keys.broken = "l1"
+	if err := h.sweep(bg); err == nil {
+		t.Error("the sweep says nothing of the broken one")
+	}
+	var n int
+	if err := h.d.QueryRow(bg, `SELECT count(*) FROM river_job`).Scan(&n); err != nil || n != 3 {
+		t.Errorf("%d jobs, want the second run's again: %v", n, err)
+	}
+}

@@ -305,15 +305,24 @@ func (s *Service) reap(ctx context.Context, all bool) error {
 	if err != nil {
 		return fmt.Errorf("leases that ran out: %w", err)
 	}
-	for _, r := range dead {
-		if err := s.takeOver(ctx, r, now); err != nil {
-			return err
+	err = forEach(dead, func(r Run) error { return s.takeOver(ctx, r, now) })
+	if len(dead) > 0 && !all {
+		err = errors.Join(err, s.sendUnclaimed(ctx, s.now().Add(-orphanedFor)))
+	}
+	return err
+}
+
+// forEach does fn for all: one that cannot be done does not keep the others
+// from it. Only when the database cannot be reached it gives up.
+func forEach[T any](all []T, fn func(T) error) (failed error) {
+	for _, v := range all {
+		err := fn(v)
+		failed = errors.Join(failed, err)
+		if errs.KindOf(err) == errs.Unavailable {
+			break
 		}
 	}
-	if len(dead) > 0 && !all {
-		return s.sendUnclaimed(ctx, s.now().Add(-orphanedFor))
-	}
-	return nil
+	return failed
 }
 
 // takeOver moves a run whose lease ended before now to its next epoch and
@@ -367,21 +376,15 @@ func (s *Service) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("runs to wake: %w", err)
 	}
-	for _, id := range due {
-		if err := s.wake(ctx, id, true); err != nil {
-			return err
-		}
-	}
-	if err := s.sendUnclaimed(ctx, now.Add(-unclaimedFor)); err != nil {
-		return err
-	}
+	failed := forEach(due, func(id string) error { return s.wake(ctx, id, true) })
+	failed = errors.Join(failed, s.sendUnclaimed(ctx, now.Add(-unclaimedFor)))
 	lanes, err := db.All(ctx, s.d, db.Value[string], `SELECT DISTINCT lane_id FROM run w
 		WHERE state IN (1, 2) AND NOT parked
 			AND NOT EXISTS (SELECT 1 FROM run a WHERE a.lane_id = w.lane_id AND a.state IN (3, 4, 5, 6)) LIMIT $1`, sweepAtATime)
 	if err != nil {
-		return fmt.Errorf("stranded lanes: %w", err)
+		return errors.Join(failed, fmt.Errorf("stranded lanes: %w", err))
 	}
-	for _, lane := range lanes {
+	return errors.Join(failed, forEach(lanes, func(lane string) error {
 		var started bool
 		err := s.d.InTx(ctx, func(tx *db.Tx) (err error) {
 			if err := lockLane(ctx, tx, lane); err != nil {
@@ -397,8 +400,8 @@ func (s *Service) sweep(ctx context.Context) error {
 			s.stranded.n.Add(1)
 			s.log.ErrorContext(ctx, "a stranded lane was restarted", "lane", lane)
 		}
-	}
-	return nil
+		return nil
+	}))
 }
 
 // sendUnclaimed sends the jobs again of active runs that nobody has taken and
@@ -411,12 +414,7 @@ func (s *Service) sendUnclaimed(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return fmt.Errorf("runs not picked up: %w", err)
 	}
-	for _, r := range lost {
-		if err := s.sendAgain(ctx, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return forEach(lost, func(r Run) error { return s.sendAgain(ctx, r) })
 }
 
 func (s *Service) sendAgain(ctx context.Context, r Run) error {
