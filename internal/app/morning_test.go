@@ -53,7 +53,7 @@ func TestDaysThatWillBeLost(t *testing.T) {
 			}
 			return n
 		}
-		if openNow() != 1 || openNow() != 1 {
+		if once, again := openNow(), openNow(); once != 1 || again != 1 {
 			t.Fatal("no alert, or more than one")
 		}
 		for d := today - back + 1; d <= today-back+2; d++ {
