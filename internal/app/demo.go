@@ -192,6 +192,7 @@ func (d *Demo) samples(ctx context.Context) error {
 		_, _, err := d.runs.Create(ctx, who.WorkspaceID, who.PersonID, report.Input{
 			Name: s.name, AccountID: accounts[s.account].ID, Reports: s.reports, Period: report.Period{LastDays: s.days},
 			Destination: report.Destination{Type: report.XLSX},
+			Schedule:    &report.Schedule{DailyAt: "07:30", Mode: report.ReadyBy, Zone: "Asia/Seoul"},
 		}, run.Request{Class: s.class})
 		if err != nil {
 			return err
