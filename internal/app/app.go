@@ -146,6 +146,7 @@ func (a *App) Serve(ctx context.Context, ready func(url string)) (err error) {
 }
 
 func (a *App) start(ctx context.Context) error {
+	a.learnSkew(ctx)
 	if !a.o.Work {
 		return nil
 	}

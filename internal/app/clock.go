@@ -37,6 +37,25 @@ func Skew(ctx context.Context, url string) (time.Duration, error) {
 	return date.Add(500 * time.Millisecond).Sub(sent.Add(time.Since(sent) / 2)), nil
 }
 
+// skewAtStart bounds how long a start waits to learn Naver's time.
+const skewAtStart = 3 * time.Second
+
+// learnSkew asks Naver for its time before the first run freezes its days:
+// this machine's clock may be days off. Without an answer the first request
+// tells.
+func (a *App) learnSkew(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, skewAtStart)
+	defer stop()
+	skew, err := Skew(ctx, a.c.NaverURL)
+	if err != nil {
+		return
+	}
+	a.naver.AssumeSkew(skew)
+	if skew.Abs() >= skewMatters {
+		a.log.WarnContext(ctx, "this machine's clock is wrong; days are told by Naver's", "behind_by", skew.Round(time.Second))
+	}
+}
+
 // now is the time by which days are told: this machine's, unless Naver's
 // answers show that it is wrong.
 func (a *App) now() time.Time {

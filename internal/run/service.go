@@ -123,7 +123,8 @@ func (s *Service) Delete(ctx context.Context, workspaceID, rawDataID string) err
 }
 
 // Pause keeps a raw data from being filled, until the given instant or, when
-// it is zero, until Resume. A run in line is parked; an active one goes on.
+// it is zero, until Resume. A run in line, or one that waits on its lane, is
+// parked for it; one that is worked at goes on.
 func (s *Service) Pause(ctx context.Context, workspaceID, rawDataID string, until time.Time) error {
 	return s.d.InTx(ctx, func(tx *db.Tx) error {
 		r, open, err := s.openOf(ctx, tx, workspaceID, rawDataID)
@@ -133,7 +134,7 @@ func (s *Service) Pause(ctx context.Context, workspaceID, rawDataID string, unti
 		if err := s.o.Reports.SetPaused(ctx, tx, workspaceID, rawDataID, true, until); err != nil {
 			return err
 		}
-		if !open || !r.State.Waiting() {
+		if !open || !r.State.Waiting() && !r.Parked {
 			return nil
 		}
 		return s.park(ctx, tx, &r, CodePaused, nil, rawDataID, until)

@@ -170,3 +170,33 @@ func TestAClickLendsItsUrgency(t *testing.T) {
 		}
 	})
 }
+
+// A run that waits on its lane is paused as one in line is: it does not go on
+// when the platform has published, but when somebody resumes it.
+func TestPauseWhereItWaits(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		h.src.set(func(context.Context, Order, Progress) error { return &Stop{Do: Park, Reason: CodePlatformPreparing} })
+		h.start(t)
+		rd, r := h.rawData(t, "l1", quota.Bulk)
+		h.state(t, r.ID, Importing, CodePlatformPreparing)
+		if err := h.Pause(bg, workspace, rd.ID, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		h.src.set(nil)
+		if n, err := h.WakeReason(bg, CodePlatformPreparing); err != nil || n != 0 {
+			t.Fatalf("%d woke, %v", n, err)
+		}
+		h.state(t, r.ID, Importing, CodePaused)
+		// The lane is not held up meanwhile.
+		if _, other := h.rawData(t, "l1", quota.Bulk); h.ended(t, other.ID).State != Success {
+			t.Fatal("the other raw data of the lane did not end well")
+		}
+		if err := h.Resume(bg, workspace, rd.ID); err != nil {
+			t.Fatal(err)
+		}
+		if v := h.ended(t, r.ID); v.State != Success {
+			t.Fatalf("ended in %v %s", v.State, v.Reason)
+		}
+	})
+}

@@ -53,6 +53,15 @@ func (c *clock) observe(h http.Header, sent, answered time.Time) (skew time.Dura
 	return skew, warn
 }
 
+// assume takes up a skew that somebody measured, while no answer has told it.
+func (c *clock) assume(skew time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.samples) == 0 {
+		c.samples, c.next = []time.Duration{skew}, 1%skewSamples
+	}
+}
+
 // skew is the median of the samples: positive when our clock is slow. The
 // lock is held.
 func (c *clock) skew() time.Duration {

@@ -129,6 +129,10 @@ var (
 // then signed by its clock.
 func (s *Source) Skew() time.Duration { return s.client.clock.current() }
 
+// AssumeSkew takes up a skew that was measured before the first request, so
+// that already the first run asks for the right days. Answers correct it.
+func (s *Source) AssumeSkew(skew time.Duration) { s.client.clock.assume(skew) }
+
 // today is the Korean day by Naver's clock, as far as it is known.
 func (s *Source) today() table.Day { return table.DayOf(s.client.clock.real()) }
 
