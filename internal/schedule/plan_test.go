@@ -30,7 +30,7 @@ func TestPlan(t *testing.T) {
 		}
 		p := Plan(jobs, fixed(10), Rules{})
 		need := 300 * 60 / 10 * time.Second
-		if got := morningOf.Sub(p["0"].Start); got != need*3+DefaultRules.Build {
+		if got := morningOf.Sub(p["0"].Start); got != need*5+DefaultRules.Build {
 			t.Errorf("starts %s before", got)
 		}
 	})
