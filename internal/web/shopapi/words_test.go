@@ -11,7 +11,8 @@ import (
 	"imreport/internal/web/rest"
 )
 
-// Every call of shops has its words: title, group, parameters.
+// Every call of shops has its words: title, group, parameters, and each member
+// of what it takes and answers.
 func TestTheDocumentsHaveWords(t *testing.T) {
 	site := web.New(web.Deps{})
 	calls := rest.New(site)
@@ -26,7 +27,12 @@ func TestTheDocumentsHaveWords(t *testing.T) {
 				Summary    string
 				Parameters []struct{ Name, In, Description string }
 			}
-			Tags []struct{ Name, Description string }
+			Tags       []struct{ Name, Description string }
+			Components struct {
+				Schemas map[string]struct {
+					Properties map[string]struct{ Description string }
+				}
+			}
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || w.Code != 200 {
 			t.Fatal(w.Code, err)
@@ -47,6 +53,13 @@ func TestTheDocumentsHaveWords(t *testing.T) {
 		}
 		if n != len(calls.Operations()) {
 			t.Errorf("%d of %d calls", n, len(calls.Operations()))
+		}
+		for name, s := range doc.Components.Schemas {
+			for member, p := range s.Properties {
+				if p.Description == "" {
+					t.Errorf("no words in %s for api.doc.%s.%s", l, name, member)
+				}
+			}
 		}
 		for _, tag := range doc.Tags {
 			if strings.HasPrefix(tag.Description, "api.") {
