@@ -161,7 +161,7 @@ func readHeader(cells []string, mapping map[string]string) (l layout, score int)
 	}
 	type hit struct{ col, rank int }
 	var hits [fields][]hit
-	nameCol := -1
+	nameCol, lineItem := -1, false
 	for i, c := range cells {
 		l.header[i] = strings.TrimSpace(strings.Trim(c, "\ufeff"))
 		key := headerKey(c)
@@ -176,6 +176,7 @@ func readHeader(cells []string, mapping map[string]string) (l layout, score int)
 			nameCol = i
 			continue
 		}
+		lineItem = lineItem || strings.HasPrefix(key, "lineitem")
 		f, ok := byHeader[key]
 		if !ok {
 			key = bareKey(c)
@@ -193,9 +194,10 @@ func readHeader(cells []string, mapping map[string]string) (l layout, score int)
 		}
 	}
 	if nameCol >= 0 {
-		// In Shopify's export "Name" is the order's, elsewhere the customer's.
+		// In Shopify's export "Name" is the order's, elsewhere the customer's. Of
+		// that export people delete columns, but not those of its lines.
 		f := fName
-		if len(hits[fFinancial]) > 0 || len(hits[fOrderID])+len(hits[fOrderName])+len(hits[fOrderEither]) == 0 || len(hits[fFirstName])+len(hits[fName]) > 0 && len(hits[fOrderName]) == 0 {
+		if lineItem || len(hits[fFinancial]) > 0 || len(hits[fOrderID])+len(hits[fOrderName])+len(hits[fOrderEither]) == 0 || len(hits[fFirstName])+len(hits[fName]) > 0 && len(hits[fOrderName]) == 0 {
 			f = fOrderName
 		}
 		hits[f] = append(hits[f], hit{nameCol, 0})

@@ -190,6 +190,21 @@ func TestShopifyExport(t *testing.T) {
 	})
 }
 
+// Merchants delete columns of Shopify's export: "Name" stays the order's name,
+// which is all that rows of further lines have of it.
+func TestShopifyExportWithFewColumns(t *testing.T) {
+	each(t, func(f *fixture) {
+		i := f.run("Name,Email,Created at,Lineitem quantity,Lineitem name,Id\n"+
+			"#1001,a@example.com,2026-11-08 10:00:00 +0900,1,머그컵,5550000000001\n"+
+			"#1001,a@example.com,2026-11-08 10:00:00 +0900,2,티셔츠,\n"+
+			"#1002,b@example.com,2026-11-08 10:00:00 +0900,1,머그컵,5550000000002\n", UploadOptions{})
+		f.want(i, "done new 2 updated 0 unchanged 0 refused 0/0")
+		if o := f.get("5550000000001"); len(o.Lines) != 2 || o.Name != "#1001" || o.CustomerName != "" {
+			f.t.Errorf("%+v", o)
+		}
+	})
+}
+
 func TestWorkbooks(t *testing.T) {
 	b := excelize.NewFile()
 	sheet := "발주발송관리"
