@@ -30,6 +30,7 @@ type Review struct {
 	ShopID       string
 	OrderID      string
 	OrderName    string
+	ExternalID   string // of the order
 	Line         string
 	ProductID    string
 	Product      string
@@ -45,12 +46,13 @@ type Review struct {
 	UpdatedAt    time.Time
 }
 
-const reviewColumns = `id, shop_id, order_id, order_name, line, product_id, product, stars, body, author, lang, state, reply, incentivised, created_us, updated_us`
+const reviewColumns = `id, shop_id, order_id, order_name, line, product_id, product, stars, body, author, lang, state, reply, incentivised, created_us, updated_us,
+	coalesce((SELECT o.external_id FROM shop_order o WHERE o.id = review.order_id), '')`
 
 func scanReview(r db.Scanner) (v Review, err error) {
 	var created, updated int64
 	err = r.Scan(&v.ID, &v.ShopID, &v.OrderID, &v.OrderName, &v.Line, &v.ProductID, &v.Product, &v.Stars, &v.Text, &v.Author, &v.Lang, &v.State,
-		&v.Reply, &v.Incentivised, &created, &updated)
+		&v.Reply, &v.Incentivised, &created, &updated, &v.ExternalID)
 	v.CreatedAt, v.UpdatedAt = db.Time(created), db.Time(updated)
 	return v, err
 }

@@ -70,7 +70,7 @@ func (a *API) reviewCalls() []rest.Operation {
 }
 
 func (a *API) reviewOf(c *rest.Call, v review.Review) reviewDoc {
-	d := reviewDoc{ID: v.ID, Order: messageOrderDoc{ID: v.OrderID, Name: v.OrderName}, Line: v.Line, ProductID: v.ProductID, Product: v.Product, Stars: v.Stars,
+	d := reviewDoc{ID: v.ID, Order: messageOrderDoc{ID: v.OrderID, ExternalID: v.ExternalID, Name: v.OrderName}, Line: v.Line, ProductID: v.ProductID, Product: v.Product, Stars: v.Stars,
 		Text: v.Text, Author: v.Author, Lang: v.Lang, State: string(v.State), Reply: text(v.Reply), Incentivised: v.Incentivised, Photos: []reviewPhotoDoc{},
 		CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt}
 	for _, p := range v.Photos {
