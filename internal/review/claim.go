@@ -43,7 +43,7 @@ func (s *Service) claim(ctx context.Context, id string) (a attempt, ok bool, err
 		if m, err = scanMessage(tx.QueryRow(ctx, `SELECT `+messageColumns+` FROM message WHERE id = $1`, id)); err != nil {
 			return fmt.Errorf("claim %s: %w", id, err)
 		}
-		if !m.State.Pending() {
+		if !m.State.Pending() || m.DueAt.After(at) { // put off meanwhile
 			return nil
 		}
 		o, err := s.orders.ByID(ctx, tx, m.OrderID)
