@@ -404,6 +404,9 @@ func (h *house) merchant() {
 	h.post(path, "ko", url.Values{"stars.1": {"5"}, "text.1": {"좋아요"}})
 	all, err := h.reviews.Reviews(h.t.Context(), sh.ID, review.ReviewFilter{}, "", 1)
 	h.ok(err)
+	if len(all) != 1 || all[0].ExternalID != "7001" {
+		h.t.Fatalf("%+v", all)
+	}
 	o, err := h.orders.Get(h.t.Context(), sh.ID, "7001")
 	h.ok(err)
 	root := "/shops/" + sh.ID
@@ -419,6 +422,12 @@ func (h *house) merchant() {
 		if status, _ := h.do("GET", p, "", "ko", "", nil); status != 303 {
 			h.t.Errorf("%s without a session: %d", p, status)
 		}
+	}
+	if _, body := h.do("GET", "/shops/new", h.session, "ko", "", nil); !strings.Contains(body, `value="21:00"`) || !strings.Contains(body, `value="08:00"`) {
+		h.t.Errorf("no quiet hours are offered: %s", body)
+	}
+	if status, body := h.form("/shops/new", "/shops", url.Values{"name": {"조용한 상점"}, "zone": {"Asia/Seoul"}, "lang": {"ko"}, "quiet_from": {"22:00"}, "quiet_to": {"late"}}); status != 422 || !strings.Contains(body, `value="22:00"`) {
+		h.t.Errorf("%d %s", status, body)
 	}
 	if status, body := h.form("/shops/new", "/shops", url.Values{"name": {"새 상점"}, "zone": {"Asia/Seoul"}, "lang": {"ko"}}); status != 200 || !strings.Contains(body, "shop_") {
 		h.t.Errorf("%d %s", status, body)

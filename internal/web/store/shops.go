@@ -126,12 +126,17 @@ func (s *Store) shops(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Store) newShop(w http.ResponseWriter, r *http.Request) error {
-	return s.showNew(w, r, http.StatusOK, shop.Shop{Zone: "Asia/Seoul"}, nil)
+	return s.showNew(w, r, http.StatusOK, shop.Shop{Zone: "Asia/Seoul"}, usualQuiet, nil)
 }
 
-func (s *Store) showNew(w http.ResponseWriter, r *http.Request, status int, sh shop.Shop, wrong map[string]string) error {
+// usualQuiet are the hours that a new shop's form offers as quiet: those in
+// which Korean law wants consent of its own for advertising
+// (정보통신망법 제50조 제3항).
+var usualQuiet = shop.Hours{From: "21:00", To: "08:00"}
+
+func (s *Store) showNew(w http.ResponseWriter, r *http.Request, status int, sh shop.Shop, quiet shop.Hours, wrong map[string]string) error {
 	l := web.Of(r.Context()).Lang
-	return s.pages.Render(w, r, status, "shop_new", page.Page{Title: i18n.T(l, "shopui.shop.new"), Section: "shops", Data: map[string]any{"Shop": sh, "Wrong": wrong}})
+	return s.pages.Render(w, r, status, "shop_new", page.Page{Title: i18n.T(l, "shopui.shop.new"), Section: "shops", Data: map[string]any{"Shop": sh, "Quiet": quiet, "Wrong": wrong}})
 }
 
 func (s *Store) createShop(w http.ResponseWriter, r *http.Request) error {
@@ -144,9 +149,14 @@ func (s *Store) createShop(w http.ResponseWriter, r *http.Request) error {
 	if v := strings.TrimSpace(f.Get("mail_from")); v != "" {
 		in.MailFrom = &v
 	}
+	hours := shop.Hours{From: strings.TrimSpace(f.Get("quiet_from")), To: strings.TrimSpace(f.Get("quiet_to"))}
+	if hours != (shop.Hours{}) {
+		quiet := &hours
+		in.QuietHours = &quiet
+	}
 	sh, code, err := s.d.Shops.Create(r.Context(), web.Of(r.Context()).Actor.WorkspaceID, in)
 	if wrong := words(r, err); wrong != nil {
-		return s.showNew(w, r, http.StatusUnprocessableEntity, shop.Shop{Name: name, Domain: domain, Zone: zone, Lang: i18n.Lang(lang), MailFrom: f.Get("mail_from")}, wrong)
+		return s.showNew(w, r, http.StatusUnprocessableEntity, shop.Shop{Name: name, Domain: domain, Zone: zone, Lang: i18n.Lang(lang), MailFrom: f.Get("mail_from")}, hours, wrong)
 	}
 	if err != nil {
 		return err
