@@ -209,9 +209,9 @@ func (h *house) seed(ctx context.Context, n int) error {
 }
 
 // standing is how many messages still go out by themselves, and how many are
-// unknown.
+// unknown, or will be as soon as somebody finds that their process is dead.
 func (h *house) standing(ctx context.Context) (left, unknown int, err error) {
-	err = h.d.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state IN ('scheduled', 'queued', 'sending', 'dot')), count(*) FILTER (WHERE state = 'unknown') FROM message`).
+	err = h.d.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state IN ('scheduled', 'queued', 'sending', 'dot')), count(*) FILTER (WHERE state IN ('unknown', 'dot')) FROM message`).
 		Scan(&left, &unknown)
 	return left, unknown, err
 }
