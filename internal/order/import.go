@@ -38,15 +38,18 @@ type UploadOptions struct {
 // Report is what an import did or, after a dry run, would do. Counts are
 // orders, except Rows and RowsRefused.
 type Report struct {
-	DryRun      bool           `json:"dry_run"`
-	Orders      OrderCounts    `json:"orders"`
-	Rows        int64          `json:"rows"`
-	RowsRefused int64          `json:"rows_refused"`
-	Errors      []RowError     `json:"errors"` // the first 1,000
-	Notices     []Notice       `json:"notices"`
-	WouldMail   int            `json:"would_mail"`           // or were given to be mailed
-	Mailable    int            `json:"mailable"`             // would_mail, if mailing was asked for
-	WouldSkip   map[string]int `json:"would_skip,omitempty"` // those not mailable, by reason
+	DryRun bool        `json:"dry_run"`
+	Orders OrderCounts `json:"orders"`
+	// OrdersRefused counts orders of which a row was refused; RowsRefused their
+	// rows.
+	OrdersRefused int64          `json:"orders_refused"`
+	Rows          int64          `json:"rows"`
+	RowsRefused   int64          `json:"rows_refused"`
+	Errors        []RowError     `json:"errors"` // the first 1,000
+	Notices       []Notice       `json:"notices"`
+	WouldMail     int            `json:"would_mail"`           // or were given to be mailed
+	Mailable      int            `json:"mailable"`             // would_mail, if mailing was asked for
+	WouldSkip     map[string]int `json:"would_skip,omitempty"` // those not mailable, by reason
 	// MoreErrors counts those that Errors leaves out; the error file has all.
 	MoreErrors int64 `json:"more_errors,omitempty"`
 }
@@ -56,7 +59,6 @@ type OrderCounts struct {
 	New       int64 `json:"new"`
 	Updated   int64 `json:"updated"`
 	Unchanged int64 `json:"unchanged"`
-	Refused   int64 `json:"refused"`
 }
 
 // RowError is why an order of a file was refused. Line is the physical line

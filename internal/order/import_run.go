@@ -385,7 +385,7 @@ func (r *running) judge(ctx context.Context, results []Result) (would int, skipp
 
 // plus is the report with a chunk added. What the store refused joins wrong.
 func (r Report) plus(c *chunk, results []Result, would int, skipped map[string]int, wrong *[]RowError) Report {
-	r.Orders.Refused += c.bad
+	r.OrdersRefused += c.bad
 	r.RowsRefused += c.badRow
 	r.Rows += c.rows
 	for k, v := range results {
@@ -397,7 +397,7 @@ func (r Report) plus(c *chunk, results []Result, would int, skipped map[string]i
 		case Unchanged:
 			r.Orders.Unchanged++
 		case Refused:
-			r.Orders.Refused++
+			r.OrdersRefused++
 			r.RowsRefused += c.sizes[k]
 			*wrong = append(*wrong, RowError{Line: c.lines[k], Code: v.Code})
 		}

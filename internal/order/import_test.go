@@ -33,7 +33,7 @@ func (f *fixture) run(data string, o UploadOptions) Import {
 
 func counts(i Import) string {
 	r := i.Report
-	return fmt.Sprintf("%s new %d updated %d unchanged %d refused %d/%d", i.State, r.Orders.New, r.Orders.Updated, r.Orders.Unchanged, r.Orders.Refused, r.RowsRefused)
+	return fmt.Sprintf("%s new %d updated %d unchanged %d refused %d/%d", i.State, r.Orders.New, r.Orders.Updated, r.Orders.Unchanged, r.OrdersRefused, r.RowsRefused)
 }
 
 func (f *fixture) want(i Import, want string) {

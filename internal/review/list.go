@@ -106,7 +106,37 @@ func (s *Service) List(ctx context.Context, shopID string, f Filter, cursor stri
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
-	return all, nil
+	return all, s.held(ctx, shopID, all)
+}
+
+// held says at messages that would go but for their shop why they do not: it
+// has stopped, or removed the app. The messages stay as they are and go when
+// the shop goes on.
+func (s *Service) held(ctx context.Context, shopID string, all []Message) error {
+	if !slices.ContainsFunc(all, func(m Message) bool { return m.State.Pending() }) {
+		return nil
+	}
+	sh, err := s.shops.ByID(ctx, s.d, shopID)
+	if err != nil {
+		return err
+	}
+	set, err := s.Settings(ctx, shopID)
+	if err != nil {
+		return err
+	}
+	why := Reason("")
+	switch {
+	case !sh.UninstalledAt.IsZero():
+		why = Uninstalled
+	case set.Stopped():
+		why = ShopStopped
+	}
+	for i := range all {
+		if why != "" && all[i].State.Pending() {
+			all[i].Reason, all[i].Args = why, nil
+		}
+	}
+	return nil
 }
 
 // countMost bounds how far Counts counts: beyond it the list says "and more".

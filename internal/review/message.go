@@ -96,7 +96,13 @@ func scanMessage(r db.Scanner) (m Message, err error) {
 
 // Get is a message of a shop; review.message_not_found when there is none.
 func (s *Service) Get(ctx context.Context, shopID, id string) (Message, error) {
-	return getMessage(ctx, s.d, shopID, id)
+	m, err := getMessage(ctx, s.d, shopID, id)
+	if err != nil {
+		return m, err
+	}
+	one := []Message{m}
+	err = s.held(ctx, shopID, one)
+	return one[0], err
 }
 
 func getMessage(ctx context.Context, q db.Queryer, shopID, id string) (Message, error) {
