@@ -1,11 +1,11 @@
 // Package browser drives the pages in a real Chromium: the whole program in
-// this process, a simulated Naver beside it, and pages.mjs as the person.
+// this process, simulated vendors beside it, and a script as the person.
 package browser
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,6 +15,7 @@ import (
 	"imreport/internal/app"
 	"imreport/internal/config"
 	"imreport/sim/naver"
+	"imreport/sim/smtp"
 )
 
 // missing says that this machine has no browser. In CI that is a failure.
@@ -26,7 +27,9 @@ func missing(t *testing.T, what string) {
 	t.Skipf("%s is missing", what)
 }
 
-func TestPages(t *testing.T) {
+// journey starts the whole program with the settings that change makes, and
+// lets script be the person; env is what it needs to know beside the address.
+func journey(t *testing.T, script string, change func(*config.Config), env ...string) {
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		missing(t, "chromium")
@@ -38,14 +41,17 @@ func TestPages(t *testing.T) {
 	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
 		missing(t, "playwright-core (npm ci in test/e2e/browser)")
 	}
-	sim := naver.New(naver.Options{Seed: 1, Accounts: 5, PublishedFromStart: true, BuildMin: time.Millisecond, BuildMax: 50 * time.Millisecond})
-	vendor := httptest.NewServer(sim)
-	defer vendor.Close()
-
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
-	c := config.Config{Store: config.Store{Data: t.TempDir()}, Addr: "127.0.0.1:0", LogLevel: slog.LevelWarn, NaverURL: vendor.URL, ProbeInterval: time.Second,
-		ReportDeadline: time.Minute, RetryFor: time.Hour}
+	free, err := net.Listen("tcp", "127.0.0.1:0") // links in mails are built from the address
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	_ = free.Close()
+	c := config.Config{Store: config.Store{Data: t.TempDir()}, Addr: addr, PublicURL: "http://" + addr, LogLevel: slog.LevelWarn,
+		ProbeInterval: time.Second, ReportDeadline: time.Minute, RetryFor: time.Hour}
+	change(&c)
 	a, err := app.New(ctx, c, app.Options{Version: "test", Migrate: true, Work: true, Web: true})
 	if err != nil {
 		t.Fatal(err)
@@ -70,13 +76,38 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, node, "pages.mjs")
-	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "BASE="+base, "LINK="+link,
-		"LICENSE="+naver.DefaultLicense, "SECRET="+naver.DefaultSecret, "SHOTS="+os.Getenv("IMREPORT_TEST_SHOTS"))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%v\n%s", err, out.String())
+	cmd := exec.CommandContext(ctx, node, script)
+	cmd.Env = append(append(os.Environ(), "CHROMIUM="+chromium, "BASE="+base, "LINK="+link, "SHOTS="+os.Getenv("IMREPORT_TEST_SHOTS")), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
-	t.Log(out.String())
+	t.Logf("%s", out)
+}
+
+// TestPages is a marketer's journey.
+func TestPages(t *testing.T) {
+	vendor := httptest.NewServer(naver.New(naver.Options{Seed: 1, Accounts: 5, PublishedFromStart: true,
+		BuildMin: time.Millisecond, BuildMax: 50 * time.Millisecond}))
+	defer vendor.Close()
+	journey(t, "pages.mjs", func(c *config.Config) { c.NaverURL = vendor.URL },
+		"LICENSE="+naver.DefaultLicense, "SECRET="+naver.DefaultSecret)
+}
+
+// TestShop is a merchant's and a customer's journey.
+func TestShop(t *testing.T) {
+	vendor := httptest.NewServer(naver.New(naver.Options{Seed: 1, Accounts: 1}))
+	defer vendor.Close()
+	mailbox := t.TempDir()
+	post := smtp.New(smtp.Config{Dir: mailbox})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = post.Serve(l) }() // ends with Close
+	defer func() { _ = post.Close() }()
+	const token = "a token for the shop's journey"
+	journey(t, "shop.mjs", func(c *config.Config) {
+		c.NaverURL, c.SMTPURL, c.AdminToken = vendor.URL, "smtp://"+l.Addr().String(), token
+	}, "TOKEN="+token, "MAILBOX="+mailbox)
 }

@@ -1,53 +1,10 @@
-// Goes through the pages as a person would. Environment: CHROMIUM, BASE, LINK
-// (signs in once), LICENSE, SECRET; SHOTS, a folder for pictures, if wanted.
-import { chromium } from "playwright-core";
+// Goes through the pages of the report side as a marketer would. Environment:
+// that of person.mjs, LINK (signs in once), LICENSE, SECRET.
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import assert from "node:assert/strict";
+import { BASE, PHONE, accessible, browser, complaints, fits, person, shot, step } from "./person.mjs";
 
-const { CHROMIUM, BASE, LINK, LICENSE, SECRET, SHOTS } = process.env;
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const browser = await chromium.launch({
-  executablePath: CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-const complaints = [];
-const DESK = { width: 1280, height: 900 }, PHONE = { width: 375, height: 740 };
-
-async function person(options = {}) {
-  const context = await browser.newContext({ locale: "ko-KR", viewport: DESK, acceptDownloads: true, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20000);
-  page.on("console", (m) => { if (m.type() === "error" && !/status of (401|403|404|409|422)/.test(m.text())) complaints.push(`${page.url()}: ${m.text()}`); });
-  page.on("pageerror", (e) => complaints.push(`${page.url()}: ${e.message}`));
-  return page;
-}
-
-let pictures = 0;
-async function shot(page, name) {
-  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${String(++pictures).padStart(2, "0")}-${name}.png`, fullPage: true });
-}
-
-// accessible fails on what axe calls serious or critical.
-async function accessible(page, name) {
-  const found = await page.evaluate(async (source) => {
-    if (!window.axe) (0, eval)(source);
-    return (await window.axe.run(document, { resultTypes: ["violations"] })).violations
-      .filter((v) => v.impact === "serious" || v.impact === "critical")
-      .map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" | ")}`);
-  }, axe);
-  assert.deepEqual(found, [], `accessibility of ${name}`);
-}
-
-// fits fails when the page is wider than the screen.
-async function fits(page, name) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(over <= 0, `${name} is ${over} px wider than the screen`);
-}
-
-async function step(name, run) {
-  try { await run(); console.log("ok", name); } catch (e) { console.log("FAILED", name); throw e; }
-}
+const { LINK, LICENSE, SECRET } = process.env;
 
 // The evaluation of axe needs eval, which the policy of our pages forbids:
 // a context of its own goes around it for that one check.
