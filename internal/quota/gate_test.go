@@ -40,6 +40,13 @@ func (w *wire) send(context.Context) (Answer, error) {
 	return Answer{}, nil
 }
 
+// done is how many calls were taken.
+func (w *wire) done() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.taken
+}
+
 func naver(licence, customer string) []Scope {
 	return []Scope{{IP, "naver"}, {Licence, licence}, {Customer, customer}}
 }
@@ -148,15 +155,15 @@ func TestLeaseEndsSending(t *testing.T) {
 			wg.Go(func() { _ = g.Do(ctx, nil, Call{Scopes: naver("l", "c")}, w.send) })
 		}
 		time.Sleep(3 * time.Second)
-		had := w.taken
+		had := w.done()
 		time.Sleep(10 * time.Second)
-		if had == 0 || w.taken != had {
-			t.Errorf("taken %d by the end of the lease, %d later", had, w.taken)
+		if later := w.done(); had == 0 || later != had {
+			t.Errorf("taken %d by the end of the lease, %d later", had, later)
 		}
 		g.Lease(l, time.Now().Add(time.Hour), true)
 		wg.Wait()
-		if w.taken != 200 {
-			t.Errorf("taken %d with a new lease", w.taken)
+		if n := w.done(); n != 200 {
+			t.Errorf("taken %d with a new lease", n)
 		}
 		cancel()
 	})
