@@ -194,6 +194,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 			l.narrow[i] = s
 		}
 	}
+	l.mixed = l.mixed || t.cost != 1 || l.under != nil && innermostCommon(l.under) != innermostCommon(t.scopes)
 	t.line, t.desk, l.under = l, d, t.scopes
 	l.open++
 	f.Left = max(f.Left, l.open)
