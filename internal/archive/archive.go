@@ -118,6 +118,18 @@ func (a *Archive) Get(ctx context.Context, k Key) (p Piece, ok bool, err error) 
 	return p, true, nil
 }
 
+// AnyRows reports whether a current piece of the customer has rows, of
+// whatever report, with days from through to.
+func (a *Archive) AnyRows(ctx context.Context, platform, customer string, from, to table.Day) (any bool, err error) {
+	err = a.d.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM piece
+		WHERE platform = $1 AND customer_id = $2 AND day BETWEEN $3 AND $4 AND current AND row_count > 0)`,
+		platform, customer, int64(from), int64(to)).Scan(&any)
+	if err != nil {
+		return false, fmt.Errorf("rows of %s %s: %w", platform, customer, err)
+	}
+	return any, nil
+}
+
 // Revision is a piece whose rows the platform has changed: the version that
 // was current at an instant, and the one that is now.
 type Revision struct{ Before, After Piece }

@@ -17,9 +17,11 @@ import (
 // Collect brings what o needs into the archive. See run.Source.
 func (s *Source) Collect(ctx context.Context, o run.Order, p run.Progress) error {
 	c := &collector{s: s, o: o, w: who{o.Credential, o.Flow, o.CustomerID}, progress: p, seen: newSeen(), fetched: map[piece]bool{}, asking: make(chan struct{}, 1)}
+	s.recall(ctx)
 	if err := c.collect(ctx); err != nil {
 		return stop(o.Credential, err)
 	}
+	c.spareKept()
 	return nil
 }
 
@@ -31,6 +33,7 @@ type collector struct {
 	progress run.Progress
 	today    table.Day
 	began    time.Time
+	pl       plan // as it was made last
 	wg       sync.WaitGroup
 	watch    *watch
 	jobs     []job // as last listed at the start
@@ -43,7 +46,10 @@ type collector struct {
 	// mutex: who waits for an answer of Naver's must be able to give up.
 	asking    chan struct{}
 	asked     map[table.Day]activity
-	campaigns []string // nil: not read
+	campaigns []string   // nil: not known
+	listed    []campaign // as this collecting has read them
+	listsRead int        // daily lists that this collecting has read
+	settled   int        // pieces that /stats alone has shown to be empty
 
 	mu      sync.Mutex
 	snap    snapshot // of whoever holds the names
@@ -74,11 +80,11 @@ func (c *collector) collect(parent context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { c.pl = pl }()
 	c.progress.Plan(pl.total)
 	if pl.gone != nil {
 		return c.periodGone(*pl.gone)
 	}
-	c.s.counts.served.Add(int64(pl.total - len(pl.needs)))
 	if len(pl.needs) > 0 && pl.needs[0].day == pl.needs[len(pl.needs)-1].day {
 		// Nothing but the newest day is missing: while it is not published, the
 		// run asks for nothing at all, except the one that asks for all.
@@ -99,18 +105,15 @@ func (c *collector) collect(parent context.Context) error {
 			return c.without(c.held(ctx, pl, again))
 		}
 	}
-	known, err := c.s.store.known(ctx, c.o.CustomerID)
-	if err != nil {
+	if err := c.settleIdle(ctx, &pl, false); err != nil {
 		return err
 	}
-	// Without a job whose day Naver could have restated, there is no list to
-	// look at before an idle account is asked whether it still is.
-	if len(known) == 0 && c.idle(pl) {
-		if done, err := c.settleIdle(ctx, pl); err != nil || done {
-			return err
-		}
+	looks := len(pl.needs) > 0 || pl.watch || pl.prove
+	if looks && c.seenLately(pl) {
+		c.spare(WhyPolls, 1)
+		looks = false
 	}
-	if !c.seenLately(pl) && (len(pl.needs) > 0 || pl.watch || pl.prove) {
+	if looks {
 		changed, err := c.look(ctx)
 		if err != nil {
 			return err
@@ -126,10 +129,12 @@ func (c *collector) collect(parent context.Context) error {
 			}
 		}
 	}
-	if len(known) > 0 && c.idle(pl) {
-		if done, err := c.settleIdle(ctx, pl); err != nil || done {
-			return err
-		}
+	if err := c.settleIdle(ctx, &pl, true); err != nil {
+		return err
+	}
+	if len(pl.needs) == 0 && pl.empty() {
+		c.progress.Done(pl.total)
+		return c.keepCampaigns(ctx)
 	}
 	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
 		return err
@@ -142,7 +147,8 @@ func (c *collector) collect(parent context.Context) error {
 	}
 	c.watch = &watch{
 		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll, patient: c.o.Patient,
-		list: func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
+		list:   func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
+		shared: func(others int) { c.spare(WhyPolls, others) },
 	}
 	// Names do not wait for reports: while Naver prepares, they are read.
 	var naming errgroup.Group
@@ -201,17 +207,19 @@ func (c *collector) seenLately(pl plan) bool {
 		return false
 	}
 	v, ok := c.s.looked.Load(c.o.CustomerID)
-	if !ok || c.s.o.Now().Sub(v.(looked).at) >= lookFor {
+	seen, _ := v.(seenJobs)
+	if !ok || c.s.o.Now().Sub(seen.at) >= lookFor || seen.idle && len(pl.needs) > 0 {
 		return false
 	}
-	c.jobs = v.(looked).jobs // for how much room there is
+	c.jobs = seen.jobs // for how much room there is
 	return true
 }
 
-// looked is a customer's list of jobs and when it was read.
-type looked struct {
+// seenJobs is a customer's list of jobs and when it was read.
+type seenJobs struct {
 	at   time.Time
 	jobs []job
+	idle bool // /stats told instead that nothing has changed; jobs is not known
 }
 
 // look reads the customer's list of jobs: it proves that the key reaches the
@@ -223,7 +231,7 @@ func (c *collector) look(ctx context.Context) (changed map[piece]bool, err error
 	if err := c.proved(ctx); err != nil {
 		return nil, err
 	}
-	c.s.looked.Store(c.o.CustomerID, looked{c.s.o.Now(), c.jobs})
+	c.s.looked.Store(c.o.CustomerID, seenJobs{at: c.s.o.Now(), jobs: c.jobs})
 	known, err := c.s.store.known(ctx, c.o.CustomerID)
 	if err != nil {
 		return nil, err

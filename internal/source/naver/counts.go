@@ -21,7 +21,7 @@ type Counts struct {
 	Fetched int64 // pieces that were fetched from Naver
 	Served  int64 // pieces of orders that were served from the archive
 	Joined  int64 // pieces that somebody else was fetching already
-	Quiet   int64 // pieces of accounts that were idle, known from two calls for all of them
+	Quiet   int64 // pieces of accounts that were idle, known from one call for all of them
 	// Probes is how often a day was asked for that nobody had got yet, NotReady
 	// how often the answer was "not yet".
 	Probes, NotReady int64
@@ -30,13 +30,8 @@ type Counts struct {
 	Lists, Deltas int64
 	Restated      int64 // pieces fetched again because Naver marked them CHANGED
 	Suspicious    int64 // empty or partial reports that were noticed
-	// Saved is how many calls the pieces that were not fetched would have cost.
-	Saved int64
+	Saved         int64 // requests that were not made (Source.Spared says why)
 }
-
-// callsPerPiece is what a piece costs: its job is made and downloaded. Looks
-// at the list of jobs are shared by all.
-const callsPerPiece = 2
 
 // Counts are the figures as they are now.
 func (s *Source) Counts() Counts {
@@ -46,7 +41,11 @@ func (s *Source) Counts() Counts {
 		Probes: c.probes.Load(), NotReady: c.notReady.Load(), Lists: c.lists.Load(), Deltas: c.deltas.Load(),
 		Restated: c.restated.Load(), Suspicious: c.suspicious.Load(),
 	}
-	n.Saved = callsPerPiece * (n.Served + n.Joined + n.Quiet)
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	for _, calls := range s.ledger.total {
+		n.Saved += calls
+	}
 	return n
 }
 
@@ -63,7 +62,7 @@ func (n Counts) Each(f func(name, help string, value int64)) {
 	f("imreport_naver_list_deltas_total", "Lists of entities read as changes only.", n.Deltas)
 	f("imreport_naver_restated_total", "Pieces fetched again because Naver restated them.", n.Restated)
 	f("imreport_naver_suspicious_total", "Empty or partial reports that were noticed and fetched again.", n.Suspicious)
-	f("imreport_naver_calls_saved_total", "Calls to Naver that the pieces not fetched would have cost.", n.Saved)
+	f("imreport_naver_calls_saved_total", "Requests to Naver that were spared.", n.Saved)
 }
 
 // Revisions are the days of an order that Naver has restated since the instant,

@@ -74,10 +74,12 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 			break
 		}
 		var g errgroup.Group
+		waited := 0
 		for _, a := range all {
 			if a.done {
 				continue
 			}
+			waited++
 			g.Go(func() error {
 				c.advanceList(ctx, a, jobs)
 				if a.done && a.err == nil {
@@ -92,6 +94,7 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 			})
 		}
 		_ = g.Wait() // its functions return nil
+		c.spare(WhyPolls, waited-1)
 		for _, a := range all {
 			if a.err != nil && fatal(a.err) {
 				return a.err

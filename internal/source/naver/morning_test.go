@@ -2,10 +2,13 @@ package naver
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"imreport/internal/account"
+	"imreport/internal/archive"
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
 	"imreport/internal/table"
@@ -73,36 +76,220 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
-// TestIdleAccounts: nothing happened for days; two calls tell so, for all
-// types and days. When something happens, the reports are fetched.
+// TestIdleAccounts: nothing happened for days; one call tells so, for all
+// types and days, and proves the right. The list of campaigns is read again on
+// every third morning, and when a person asks.
 func TestIdleAccounts(t *testing.T) {
-	st := newStage(t, nil, vendor.Options{Accounts: 20}, nil)
-	customer := st.quiet()[0]
-	st.must(st.order(customer, 5, four...))
-	st.clock.forward(24 * time.Hour)
-	st.must(st.order(st.busy()[0], 1, "AD")) // somebody has seen that the day is published
-	st.seen.take()
-	o := st.order(customer, 5, four...)
-	st.must(o)
-	calls, _ := st.seen.take()
-	if sum(calls) > 3 || calls[postJob] != 0 { // the list of jobs as well, for CHANGED
-		t.Errorf("an idle account cost %v", calls)
-	}
-	if n := st.Counts().Quiet; n != 12 {
-		t.Errorf("%d pieces of an idle account, want 12", n)
-	}
-	if _, rows := st.rows(o, "AD"); len(rows) != 0 {
-		t.Errorf("%d rows", len(rows))
-	}
-	for range watchDays + 2 { // until none of its jobs is left
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		proofs := &proofs{at: map[string]time.Time{}}
+		st := newStage(t, d, vendor.Options{Accounts: 20}, func(o *Options) { o.Accounts = proofs })
+		customer := st.quiet()[0]
+		st.must(st.order(customer, 5, four...))
+		var costs []int
+		for range 5 {
+			st.clock.forward(24 * time.Hour)
+			st.must(st.order(st.busy()[0], 1, "AD")) // somebody has seen that the day is published
+			st.seen.take()
+			o := st.order(customer, 5, four...)
+			o.Routine, o.AccountID = true, "account"
+			told, _, err := st.Estimate(context.Background(), o)
+			if err != nil || told != 1 {
+				t.Errorf("told %d requests, %v", told, err)
+			}
+			st.must(o)
+			calls, _ := st.seen.take()
+			costs = append(costs, sum(calls))
+			if calls["GET /stats"] != 1 || calls["GET /ncc/campaigns"] != sum(calls)-1 {
+				t.Errorf("an idle account cost %v", calls)
+			}
+			st.must(o) // a second raw data
+			if calls, _ := st.seen.take(); sum(calls) != 0 {
+				t.Errorf("a second raw data of an idle account cost %v", calls)
+			}
+			if _, rows := st.rows(o, "AD"); len(rows) != 0 {
+				t.Errorf("%d rows", len(rows))
+			}
+			st.restart() // what is known is stored
+		}
+		if want := []int{1, 1, 2, 1, 1}; !slices.Equal(costs, want) {
+			t.Errorf("calls on five mornings %v, want %v", costs, want)
+		}
 		st.clock.forward(24 * time.Hour)
 		st.must(st.order(st.busy()[0], 1, "AD"))
 		st.seen.take()
-		st.must(st.order(customer, 5, four...))
+		st.must(st.order(customer, 5, four...)) // a person
+		if calls, _ := st.seen.take(); sum(calls) != 2 || calls["GET /ncc/campaigns"] != 1 {
+			t.Errorf("a person's click cost %v", calls)
+		}
+	})
+}
+
+// proofs are Accounts that remember when they were reached.
+type proofs struct{ at map[string]time.Time }
+
+func (p *proofs) Account(_ context.Context, _ db.Queryer, id string) (account.Account, error) {
+	return account.Account{ID: id, ProvedAt: p.at[id]}, nil
+}
+
+func (p *proofs) MarkProved(_ context.Context, id string, now time.Time) error {
+	p.at[id] = now
+	return nil
+}
+
+// TestIdleAccountsThatAreNot: a report of a day with rows may be restated, so
+// that the list of jobs is looked at; an account that was active lately may
+// have conversions that /stats does not tell; and campaigns that were deleted
+// or made are noticed.
+func TestIdleAccountsThatAreNot(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{Accounts: 20}, nil)
+	busy, customer := st.busy()[0], st.quiet()[0]
+	o := st.order(customer, 5, "AD", "AD_CONVERSION")
+	st.must(o)
+	// As if it had been active nine days ago.
+	old := need{piece: piece{customer, "AD", o.To - 8}}
+	rt, _ := typeOf("AD")
+	_, err := st.o.Archive.Put(context.Background(), archive.Draft{Key: old.key(), Schema: rt.schema(0), Meta: &meta{}, At: st.clock.now(),
+		Write: func(w *archive.Writer) error {
+			row := make(table.Row, len(rt.fields))
+			for i := range row {
+				row[i] = table.Null
+			}
+			return w.Write(row)
+		}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if calls, _ := st.seen.take(); sum(calls) > 2 {
-		t.Errorf("an account that has been idle for long cost %v", calls)
+	next := func() map[string]int {
+		st.clock.forward(24 * time.Hour)
+		st.must(st.order(busy, 1, "AD"))
+		st.seen.take()
+		o := st.order(customer, 5, "AD", "AD_CONVERSION")
+		o.Routine = true
+		st.must(o)
+		calls, all := st.seen.take()
+		for _, c := range all {
+			if strings.HasPrefix(c, postJob) && !strings.Contains(c, `"AD_CONVERSION"`) {
+				t.Errorf("asked for %s", c)
+			}
+		}
+		return calls
 	}
+	if calls := next(); calls[postJob] != 3 || calls[getJobs] == 0 || calls["GET /stats"] == 0 {
+		t.Errorf("an account that was active lately cost %v", calls)
+	}
+	for range conversionsFor - 9 {
+		st.clock.forward(24 * time.Hour)
+		st.must(st.order(busy, 1, "AD"))
+	}
+	st.must(st.order(customer, 14, "AD", "AD_CONVERSION"))
+	if calls := next(); sum(calls) != 1 {
+		t.Errorf("an account that has long been idle cost %v", calls)
+	}
+	// One of the campaigns is deleted: its id is refused, or says nothing.
+	names, err := st.names(context.Background(), customer, isCampaign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range names.names.of {
+		if err := st.sim.Delete(customerID(customer), id); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	next()
+	next()
+	known, err := st.knownCampaigns(context.Background(), customer, st.today())
+	if err != nil || len(known) != 5 {
+		t.Errorf("%d campaigns are known, %v; want 5 of 6", len(known), err)
+	}
+}
+
+// TestIdleAccountWakes: when something happens, the reports are fetched.
+func TestIdleAccountWakes(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{}, nil)
+	customer := st.busy()[0]
+	o := st.order(customer, 4, "AD")
+	st.must(o)
+	for d := o.From; d <= o.To; d++ { // as if there had been nothing
+		_, err := st.o.Archive.Put(context.Background(), archive.Draft{Key: need{piece: piece{customer, "AD", d}}.key(), Meta: &meta{None: true}, At: st.clock.now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	st.clock.forward(24 * time.Hour)
+	st.must(st.order(st.busy()[1], 1, "AD"))
+	o = st.order(customer, 4, "AD")
+	o.Routine = true
+	st.must(o)
+	if _, rows := st.rows(o, "AD"); len(rows) == 0 {
+		t.Error("an active account was taken for an idle one")
+	}
+}
+
+// TestWhatIsLearnedIsKept: build times and the count of spared requests
+// outlive the process, and are each key's own.
+func TestWhatIsLearnedIsKept(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		st := newStage(t, d, vendor.Options{}, nil)
+		for _, ws := range []string{"ws", "other"} {
+			if _, err := d.Exec(ctx, `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ($1, $1, 'Asia/Seoul', 'ko', 0)`, ws); err != nil {
+				t.Fatal(err)
+			}
+			_, err := d.Exec(ctx, `INSERT INTO api_key (id, workspace_id, platform, name, license, secrets, secret_count, owner_customer, revision, state, reason,
+				invalid_us, proved_us, head_room, created_us, updated_us) VALUES ($1, $2, 'naver_searchad', 'k', 'l', '', 0, '', 1, 'valid', '', 0, 0, 0, 0, 0)`, "key of "+ws, ws)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		st.cred.ID = "key of ws"
+		o := st.order(st.busy()[0], 5, four...)
+		st.must(o)
+		st.builds.saw("AD", 9*time.Second, false)
+		want := st.builds.expect("AD")
+		o.RunID, o.RawDataID = db.NewID(), "another"
+		st.must(o)
+		first, err := st.Spared(ctx, "ws", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := map[Why]int64{}
+		for _, b := range first.By {
+			by[b.Why] = b.Requests
+		}
+		if by[WhyKept] != 2*20 || by[WhyLists] != callsPerList*3 || by[WhyPolls] == 0 || by[WhyIdle]+by[WhyShared] != 0 {
+			t.Errorf("spared %v", by)
+		}
+		if first.Requests != st.Counts().Saved || first.Since.IsZero() {
+			t.Errorf("%d since %v, of this process %d", first.Requests, first.Since, st.Counts().Saved)
+		}
+		if err := st.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s, err := New(st.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.recall(ctx)
+		if got := s.builds.expect("AD"); got != want.Truncate(time.Microsecond) {
+			t.Errorf("after a restart a build takes %v, was %v", got, want)
+		}
+		o.RunID = db.NewID()
+		if err := s.Collect(ctx, o, &progress{t: t}); err != nil {
+			t.Fatal(err)
+		}
+		// The look of before is not known any more, nor who has read the lists.
+		second, err := s.Spared(ctx, "ws", "key of ws")
+		if err != nil || second.Requests != first.Requests+2*20 || !second.Since.Equal(first.Since) {
+			t.Errorf("then %+v, %v; before %+v", second, err, first)
+		}
+		if o, err := s.Spared(ctx, "other", ""); err != nil || o.Requests != 0 {
+			t.Errorf("another workspace sees %+v, %v", o, err)
+		}
+		if err := s.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestBackfillUnderTheCap: people have filled the customer's 100 places; 40

@@ -37,6 +37,8 @@ func (c *collector) readDaily(ctx context.Context) error {
 	if len(all) == 0 {
 		return nil
 	}
+	c.listsRead = len(all)
+	c.s.namedBy.Store(c.o.CustomerID, c.o.RunID)
 	if err := c.readLists(ctx, all); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ const (
 // meta is what is stored with a piece.
 type meta struct {
 	Job         int64  `json:"job"`
+	Run         string `json:"run,omitempty"` // that fetched it
 	Transaction string `json:"transaction,omitempty"`
 	None        bool   `json:"none,omitempty"`     // Naver said "no data"
 	Idle        bool   `json:"idle,omitempty"`     // no job was made: /stats showed nothing at all
@@ -49,7 +50,7 @@ func (c *collector) piece(ctx context.Context, n need) error {
 	defer leave()
 	if waited {
 		if done, err := c.arrivedMeanwhile(ctx, n); err != nil || done {
-			c.s.counts.joined.Add(1)
+			c.joined()
 			return err
 		}
 	}
@@ -59,7 +60,7 @@ func (c *collector) piece(ctx context.Context, n need) error {
 	}
 	if waited {
 		if done, err := c.arrivedMeanwhile(ctx, n); err != nil || done {
-			c.s.counts.joined.Add(1)
+			c.joined()
 			return errors.Join(err, c.s.store.release(ctx, n.piece, c.s.leases.owner))
 		}
 	}
@@ -74,6 +75,12 @@ func (c *collector) piece(ctx context.Context, n need) error {
 	}
 	c.s.counts.fetched.Add(1)
 	return nil
+}
+
+// joined notes that somebody else has fetched a piece.
+func (c *collector) joined() {
+	c.s.counts.joined.Add(1)
+	c.spare(WhyShared, callsPerPiece)
 }
 
 // fetch does what piece says, from where the fetch stands.
@@ -337,6 +344,7 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 	if p != nil {
 		schema = p.Schema()
 	}
+	m.Run = c.o.RunID
 	_, err := c.s.o.Archive.Put(ctx, archive.Draft{
 		Key: n.key(), Schema: schema, Meta: m, At: c.s.o.Now(), Write: write,
 		Guard: func(ctx context.Context, tx *db.Tx) error {
@@ -412,11 +420,7 @@ func (c *collector) happened(ctx context.Context, day table.Day) (activity, erro
 	if a, ok := c.asked[day]; ok {
 		return a, nil
 	}
-	ids, err := c.campaignIDs(ctx)
-	if err != nil {
-		return activity{}, err
-	}
-	a, err := c.s.client.activity(ctx, c.w, ids, day, day)
+	a, _, err := c.activity(ctx, day, day)
 	if err != nil {
 		return activity{}, err
 	}
@@ -425,22 +429,4 @@ func (c *collector) happened(ctx context.Context, day table.Day) (activity, erro
 	}
 	c.asked[day] = a
 	return a, nil
-}
-
-// campaignIDs are the ids of all campaigns, read once.
-func (c *collector) campaignIDs(ctx context.Context) ([]string, error) {
-	if c.campaigns != nil {
-		return c.campaigns, nil
-	}
-	all, err := c.s.client.campaigns(ctx, c.w)
-	if err != nil {
-		return nil, err
-	}
-	c.campaigns = make([]string, 0, len(all))
-	for _, x := range all {
-		if x.ID != "" {
-			c.campaigns = append(c.campaigns, string(x.ID))
-		}
-	}
-	return c.campaigns, nil
 }

@@ -92,6 +92,12 @@ func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, chang
 	return pl, err
 }
 
+// empty reports whether no stored piece has rows: then there is nothing to
+// name.
+func (pl plan) empty() bool {
+	return !slices.ContainsFunc(pl.have, func(p archive.Piece) bool { return p.Rows > 0 })
+}
+
 // stale reports whether a stored piece is to be fetched again.
 func (s *Source) stale(p archive.Piece, force bool, since time.Time, today table.Day) bool {
 	if force {
@@ -125,6 +131,9 @@ func (s *Source) EstimateOn(ctx context.Context, o run.Order, today table.Day) (
 	pl, err := s.planOn(ctx, o, s.o.Now(), nil, today)
 	if err != nil {
 		return 0, 0, err
+	}
+	if !o.Force && pl.idle(today, s.o.RefetchDays) {
+		return 1, len(pl.needs), nil
 	}
 	lists, err := s.listsDue(ctx, o, today)
 	if err != nil {

@@ -14,63 +14,115 @@ type activity struct {
 	Conversions number `json:"ccnt"`
 }
 
-// idle reports whether a plan is that of an account in which nothing happens:
-// only the newest days are wanted, and all that is stored of the days before
-// is empty. For such an account two or three calls tell what a job for each report and
-// day would tell.
-func (c *collector) idle(pl plan) bool {
-	if c.o.Force || len(pl.needs) == 0 || !c.s.ready.has(c.today-1) {
-		return false
-	}
+// idle reports whether a plan may be that of an account in which nothing
+// happens: only the newest days are wanted, and all that is stored of the days
+// before is empty. For such an account one call tells what a job for each
+// report and day would tell.
+func (pl plan) idle(today table.Day, refetch int) bool {
 	stored := map[piece]archive.Piece{}
 	for _, p := range pl.have {
 		stored[piece{p.CustomerID, p.Report, p.Day}] = p
 	}
+	wanted := map[piece]bool{}
 	for _, n := range pl.needs {
-		before, ok := stored[piece{n.customer, n.report, n.day - 1}]
-		if n.day < c.today-table.Day(c.s.o.RefetchDays) || !ok || before.Rows > 0 {
+		wanted[n.piece] = true
+	}
+	for _, n := range pl.needs {
+		day := piece{n.customer, n.report, n.day - 1}
+		before, ok := stored[day]
+		if n.day < today-table.Day(refetch) || n.restated || before.Rows > 0 || !ok && !wanted[day] {
 			return false
 		}
 		if p, ok := stored[n.piece]; ok && p.Rows > 0 {
 			return false
 		}
 	}
-	return true
+	return len(pl.needs) > 0
 }
 
+// conversionsFor is for how many days after the last impression conversions
+// may still come (7-20 days, as the advertiser chose). On a day without an
+// impression /stats does not tell them.
+const conversionsFor = 20
+
 // settleIdle stores the pieces of an account as empty when Naver's statistics
-// show no impression, no click and no conversion in all of their days. done is
-// false when there was something: then the reports are to be fetched.
-func (c *collector) settleIdle(ctx context.Context, pl plan) (done bool, err error) {
-	alone, err := c.askAlone(ctx)
-	if err != nil {
-		return false, err
+// show no impression, no click and no conversion, and takes them out of pl.
+// Where a day with rows could have been restated, the list of jobs must have
+// been looked at before; where all days are empty, /stats tells that as well,
+// over all days whose jobs would be looked at.
+func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error {
+	if c.o.Force || !c.s.ready.has(c.today-1) || !pl.idle(c.today, c.s.o.RefetchDays) {
+		return nil
 	}
-	defer alone()
-	ids, err := c.campaignIDs(ctx)
-	if err != nil {
-		return false, err
+	recent, err := c.s.o.Archive.AnyRows(ctx, Platform, c.o.CustomerID, c.today-conversionsFor, c.today-1)
+	if err != nil || recent && !looked {
+		return err
 	}
-	if err := c.proved(ctx); err != nil {
-		return false, err
-	}
-	from, to := pl.needs[0].day, pl.needs[0].day
+	var settle, rest []need
 	for _, n := range pl.needs {
+		if recent && n.t.conversions() {
+			rest = append(rest, n)
+		} else {
+			settle = append(settle, n)
+		}
+	}
+	if len(settle) == 0 {
+		return nil
+	}
+	from, to := settle[0].day, settle[0].day
+	for _, n := range settle {
 		from, to = min(from, n.day), max(to, n.day)
 	}
-	a, err := c.s.client.activity(ctx, c.w, ids, from, to)
-	if err != nil || a != (activity{}) {
-		return false, err
-	}
-	c.progress.Done(pl.total - len(pl.needs))
-	for _, n := range pl.needs {
-		if err := c.storeIdle(ctx, n); err != nil {
-			return false, err
+	if !looked {
+		if from, err = c.watchedFrom(ctx, from); err != nil {
+			return err
 		}
-		c.s.counts.quiet.Add(1)
-		c.progress.Done(1)
 	}
-	return true, nil
+	quiet, calls, err := c.nothingIn(ctx, from, to)
+	if err != nil || !quiet {
+		return err
+	}
+	for _, n := range settle {
+		if err := c.storeIdle(ctx, n); err != nil {
+			return err
+		}
+	}
+	c.s.counts.quiet.Add(int64(len(settle)))
+	c.spare(WhyIdle, max(callsPerPiece*len(settle)-calls, 0))
+	c.settled += len(settle)
+	pl.needs = rest
+	if !looked {
+		pl.watch, pl.prove = false, false
+		c.s.looked.Store(c.o.CustomerID, seenJobs{at: c.s.o.Now(), idle: true})
+	}
+	return nil
+}
+
+// watchedFrom is the first day that the list of the customer's jobs would tell
+// about, or from when that is earlier.
+func (c *collector) watchedFrom(ctx context.Context, from table.Day) (table.Day, error) {
+	known, err := c.s.store.known(ctx, c.o.CustomerID)
+	for _, k := range known {
+		if k.current && k.piece.day >= c.today-watchDays {
+			from = min(from, k.piece.day)
+		}
+	}
+	return from, err
+}
+
+// nothingIn reports whether /stats shows nothing at all in the days, and how
+// many requests that took. It proves that the key reaches the customer.
+func (c *collector) nothingIn(ctx context.Context, from, to table.Day) (quiet bool, calls int, err error) {
+	done, err := c.askAlone(ctx)
+	if err != nil {
+		return false, 0, err
+	}
+	defer done()
+	a, calls, err := c.activity(ctx, from, to)
+	if err != nil {
+		return false, calls, err
+	}
+	return a == activity{}, calls, c.proved(ctx)
 }
 
 func (c *collector) storeIdle(ctx context.Context, n need) error {

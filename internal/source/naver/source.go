@@ -74,7 +74,12 @@ type Source struct {
 	flights flights
 	leases  leases
 	counts  counts
-	looked  sync.Map // customer → when its list of jobs was last read as a whole
+	looked  sync.Map // customer → seenJobs
+	namedBy sync.Map // customer → the run that last read its daily lists
+	ledger  ledger
+
+	recalling sync.Mutex
+	recalled  bool // what was learned before is taken up
 	// parsing bounds how many reports are read at once: reading costs memory
 	// and CPU, waiting costs neither.
 	parsing chan struct{}

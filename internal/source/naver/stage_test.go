@@ -185,6 +185,11 @@ func (st *stage) restart() {
 	if err != nil {
 		st.t.Fatal(err)
 	}
+	st.t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			st.t.Errorf("close: %v", err)
+		}
+	})
 	for _, t := range reportTypes { // no first guess of seconds
 		s.builds.saw(t.name, time.Millisecond, true)
 	}

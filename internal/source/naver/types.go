@@ -155,6 +155,10 @@ func (t reportType) has(name string) bool {
 	return slices.ContainsFunc(t.fields, func(f field) bool { return f.name == name })
 }
 
+// conversions reports whether the type tells conversions, which come without
+// impressions too.
+func (t reportType) conversions() bool { return t.has("conversions") }
+
 // schema is the columns of the type's pieces, with n columns that Naver has
 // added and that have no name yet.
 func (t reportType) schema(unknown int) table.Schema {

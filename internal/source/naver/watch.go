@@ -2,6 +2,7 @@ package naver
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -9,8 +10,9 @@ import (
 // builds learns how long Naver takes to build a report, by type: long enough
 // that 8 of 10 are ready at the first look.
 type builds struct {
-	mu   sync.Mutex
-	wait map[string]time.Duration
+	mu    sync.Mutex
+	wait  map[string]time.Duration
+	fresh bool // something was learned that news has not told
 }
 
 const (
@@ -45,6 +47,7 @@ func (b *builds) saw(report string, d time.Duration, first bool) {
 	if b.wait == nil {
 		b.wait = map[string]time.Duration{}
 	}
+	b.fresh = true
 	old, ok := b.wait[report]
 	switch {
 	case !ok && first:
@@ -63,6 +66,32 @@ func (b *builds) saw(report string, d time.Duration, first bool) {
 	b.wait[report] = min(max(old, buildLeast), buildMost)
 }
 
+// news are the learned times by name, when something was learned since they
+// were last asked for.
+func (b *builds) news() map[string]time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.fresh {
+		return nil
+	}
+	b.fresh = false
+	return maps.Clone(b.wait)
+}
+
+// takeUp takes what was learned earlier of what nothing is known of yet.
+func (b *builds) takeUp(waits map[string]time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, d := range waits {
+		if _, ok := b.wait[name]; !ok {
+			if b.wait == nil {
+				b.wait = map[string]time.Duration{}
+			}
+			b.wait[name] = min(max(d, buildLeast), buildMost)
+		}
+	}
+}
+
 // watch asks for the states of one customer's jobs: one list tells them all.
 // It asks first when the oldest job is likely to be ready, then after half as
 // long again, and not more often than every pollMin.
@@ -70,6 +99,7 @@ type watch struct {
 	life   context.Context // of the collecting; all waiters live in it
 	wg     *sync.WaitGroup // of the collecting
 	list   func(ctx context.Context) ([]job, error)
+	shared func(others int) // hears that one list has told of so many more jobs
 	builds *builds
 	now    func() time.Time
 	least  time.Duration // between two lists
@@ -225,6 +255,9 @@ func (w *watch) tell(jobs []job, err error) {
 	defer w.mu.Unlock()
 	now := w.now()
 	w.last = now
+	if err == nil && w.shared != nil {
+		w.shared(len(w.waiting) - 1)
+	}
 	for id, wt := range w.waiting {
 		j, there := byID[id]
 		switch {
