@@ -247,3 +247,59 @@ func TestSyncOfARefusedKey(t *testing.T) {
 		}
 	})
 }
+
+// prover is a platform that answers as it is told.
+type prover struct {
+	discovered
+	says error
+	n    int
+}
+
+func (p *prover) Prove(ctx context.Context, c Credential, customer string) error {
+	p.n++
+	if _, bounded := ctx.Deadline(); !bounded || customer != "1" || c.Secrets[0] != secretA {
+		return errors.New("asked wrongly")
+	}
+	return p.says
+}
+
+func TestReach(t *testing.T) {
+	each(t, func(f *fixture) {
+		k := f.key(f.a)
+		a := f.account(k, "1")
+		reach := func(want Access, now time.Time) error {
+			t.Helper()
+			a, err := f.AccountIn(bg, f.a, a.ID)
+			f.ok(err)
+			got, why, err := f.Reach(bg, a, now)
+			f.ok(err)
+			if got != want {
+				t.Errorf("%s (%v), want %s", got, why, want)
+			}
+			return why
+		}
+		reach(NotChecked, t0) // nobody to ask
+		p := &prover{}
+		f.Discover(NaverSearchAd, p)
+		p.says = errs.E(errs.Invalid, "naver.forbidden", nil)
+		if why := reach(OutOfReach, t0); !errs.Is(why, "naver.forbidden") {
+			t.Errorf("it is not said why: %v", why)
+		}
+		p.says = errs.E(errs.Unavailable, "naver.unreachable", nil)
+		reach(NotChecked, t0)
+		p.says = nil
+		reach(Reached, t0)
+		n := p.n
+		p.says = errors.New("must not be asked")
+		reach(Reached, t0.Add(ProofFor-time.Minute))
+		if p.n != n {
+			t.Error("asked though it was seen lately")
+		}
+		reach(NotChecked, t0.Add(ProofFor))
+		p.says = &Refused{Reason: ReasonLicense, Revision: 1}
+		reach(OutOfReach, t0.Add(ProofFor))
+		if f.again(k).Valid {
+			t.Error("a dead key is still thought valid")
+		}
+	})
+}

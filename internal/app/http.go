@@ -31,12 +31,22 @@ func (a *App) buildSite(context.Context) error {
 		Runs: a.runs, Reports: opener{a.reports, a.mornings}, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
 		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
-		Mornings: a.mornings, SavedCalls: func() int64 { return a.naver.Counts().Saved },
+		Mornings: a.mornings, Spared: a.spared,
 	}
 	api.Mount(calls, deps)
 	around := ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})
 	a.mountShop(calls, around)
 	return nil
+}
+
+// spared is what a workspace's keys were spared, or one of them.
+func (a *App) spared(ctx context.Context, workspaceID, keyID string) (out api.Spared, err error) {
+	sp, err := a.naver.Spared(ctx, workspaceID, keyID)
+	out = api.Spared{Since: sp.Since, Requests: sp.Requests}
+	for _, b := range sp.By {
+		out.By = append(out.By, api.SparedBy{Why: string(b.Why), Requests: b.Requests})
+	}
+	return out, err
 }
 
 // readiness is what /readyz asks: the database answers and its schema is this
@@ -68,9 +78,16 @@ func (a *App) estimate(ctx context.Context, workspaceID string, in report.Input)
 	}
 	now := a.now()
 	def := report.RawData{Period: in.Period, Reports: in.Reports, AccountID: in.AccountID}.Freeze(now)
-	requests, missing, err := a.naver.Estimate(ctx, run.Order{
-		WorkspaceID: workspaceID, AccountID: acc.ID, CustomerID: acc.CustomerID, Reports: def.Reports, From: def.From, To: def.To,
-	})
+	order := run.Order{WorkspaceID: workspaceID, AccountID: acc.ID, CustomerID: acc.CustomerID, Reports: def.Reports, From: def.From, To: def.To}
+	access, _, err := a.keys.Reach(ctx, acc, now)
+	if err != nil {
+		return e, err
+	}
+	// What others have stored is nothing to who may not see it.
+	requests, missing, err := a.naver.EstimateUnseen(order)
+	if access == account.Reached {
+		requests, missing, err = a.naver.Estimate(ctx, order)
+	}
 	if err != nil {
 		return e, fmt.Errorf("estimate for account %s: %w", acc.ID, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"imreport/internal/archive"
 	"imreport/internal/db"
 	"imreport/internal/destination/xlsx"
+	"imreport/internal/errs"
 	"imreport/internal/incident"
 	"imreport/internal/mail"
 	"imreport/internal/notify"
@@ -34,6 +35,9 @@ func (a *App) buildPeople(ctx context.Context) (err error) {
 	return a.people.Bootstrap(ctx, a.c.AdminToken)
 }
 
+// keepWithin bounds how long a stop waits until what was learned is stored.
+const keepWithin = 5 * time.Second
+
 // buildReports builds the spreadsheet side: keys, archive, Naver, xlsx, runs.
 func (a *App) buildReports(ctx context.Context) error {
 	a.metrics = newMetrics(a)
@@ -55,6 +59,11 @@ func (a *App) buildReports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.closers = append(a.closers, func() error {
+		ctx, stop := context.WithTimeout(context.Background(), keepWithin)
+		defer stop()
+		return a.naver.Close(ctx)
+	})
 	a.reports = report.New(a.d, report.Options{Types: naver.Types(), Archived: archived{a}, Zone: a.people.Zone, DailyAt: a.dailyAt})
 	a.runs = run.New(a.d, a.jobs, run.Options{
 		Log: a.log, Process: a.process, Reports: a.reports, Keys: a.keys, Gate: a.gate,
@@ -147,8 +156,8 @@ func (a *App) revisions(ctx context.Context, o run.Order, since time.Time) ([]ru
 type archived struct{ a *App }
 
 // Missing is the first day of from to to that is not kept. To a workspace
-// whose own key has never reached the customer nothing is: it must not learn
-// what others have collected. The run proves the right anew.
+// whose own key does not reach the customer nothing is: it must not learn what
+// others have collected.
 func (v archived) Missing(ctx context.Context, accountID, report string, from, to table.Day) (table.Day, bool, error) {
 	if to < from {
 		return 0, false, nil
@@ -157,10 +166,18 @@ func (v archived) Missing(ctx context.Context, accountID, report string, from, t
 	if err != nil {
 		return from, true, err
 	}
-	if acc.ProvedAt.IsZero() {
-		return from, true, nil
+	day, some, err := missing(ctx, v.a.archive, acc.Platform, acc.CustomerID, report, from, to)
+	if err != nil || some && day == from {
+		return from, true, err
 	}
-	return missing(ctx, v.a.archive, acc.Platform, acc.CustomerID, report, from, to)
+	access, why, err := v.a.keys.Reach(ctx, acc, v.a.now())
+	switch {
+	case err != nil, access == account.OutOfReach, access == account.NotChecked && some:
+		return from, true, err
+	case access == account.NotChecked:
+		return from, true, errs.E(errs.Unavailable, "account.not_checked", why, acc.Name)
+	}
+	return day, some, nil
 }
 
 // missing is the first day of from to to that the archive does not keep.

@@ -82,6 +82,12 @@ func (c *collector) collect(parent context.Context) error {
 	}
 	defer func() { c.pl = pl }()
 	c.progress.Plan(pl.total)
+	if pl.gone != nil && pl.prove {
+		// Which days are stored, only who reaches the customer may learn.
+		if err := c.s.prove(ctx, c.w); err != nil {
+			return err
+		}
+	}
 	if pl.gone != nil {
 		return c.periodGone(*pl.gone)
 	}

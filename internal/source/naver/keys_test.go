@@ -77,6 +77,15 @@ func TestForbidden(t *testing.T) {
 	if s.Do != run.Fail || s.Reason != run.CodeAccountForbidden || s.Args[0] != "naver.forbidden" || s.Args[1] != st.busy()[0] {
 		t.Errorf("%+v", s)
 	}
+	// Not even whether days that are gone are stored.
+	old := st.order(st.busy()[0], 500, "AD")
+	if s := st.fails(old); s.Reason != run.CodeAccountForbidden {
+		t.Errorf("%+v", s)
+	}
+	old.CustomerID = st.busy()[1]
+	if s := st.fails(old); s.Reason != run.CodePeriodUnavailable {
+		t.Errorf("%+v", s)
+	}
 	if err := st.Prove(context.Background(), st.cred, st.busy()[0]); !is(err, forbidden) {
 		t.Errorf("proof: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"imreport/internal/account"
 	"imreport/internal/archive"
 	"imreport/internal/run"
 	"imreport/internal/table"
@@ -14,10 +15,6 @@ import (
 // watchDays is how long Naver keeps a stat report, and how long we ask whether
 // a day has changed (notice of 2025-09-26).
 const watchDays = 14
-
-// proofFor is how long a workspace may be served what is stored after its own
-// key has reached the customer.
-const proofFor = 24 * time.Hour
 
 // need is a piece that has to be fetched.
 type need struct {
@@ -46,10 +43,19 @@ func (s *Source) plan(ctx context.Context, o run.Order, since time.Time, changed
 
 // planOn is plan for the Korean day today, which may be one to come.
 func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, changed map[piece]bool, today table.Day) (pl plan, err error) {
-	pl.have, err = s.o.Archive.Current(ctx, Platform, o.CustomerID, o.Reports, o.From, o.To)
-	if err != nil {
-		return pl, err
+	have, err := s.o.Archive.Current(ctx, Platform, o.CustomerID, o.Reports, o.From, o.To)
+	if err == nil {
+		pl, err = s.lacking(o, have, since, changed, today)
 	}
+	if err == nil {
+		pl.prove, err = s.mustProve(ctx, o)
+	}
+	return pl, err
+}
+
+// lacking says what of an order is to be fetched when have is stored.
+func (s *Source) lacking(o run.Order, have []archive.Piece, since time.Time, changed map[piece]bool, today table.Day) (pl plan, err error) {
+	pl.have = have
 	stored := make(map[piece]archive.Piece, len(pl.have))
 	for _, p := range pl.have {
 		stored[piece{p.CustomerID, p.Report, p.Day}] = p
@@ -88,8 +94,7 @@ func (s *Source) planOn(ctx context.Context, o run.Order, since time.Time, chang
 		}
 		return int(b.day - a.day)
 	})
-	pl.prove, err = s.mustProve(ctx, o)
-	return pl, err
+	return pl, nil
 }
 
 // empty reports whether no stored piece has rows: then there is nothing to
@@ -116,13 +121,22 @@ func (s *Source) mustProve(ctx context.Context, o run.Order) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	return s.o.Now().Sub(a.ProvedAt) >= proofFor, nil
+	return s.o.Now().Sub(a.ProvedAt) >= account.ProofFor, nil
 }
 
 // Estimate is about how many requests an order costs, given what is stored,
 // and how many of its pieces have to be fetched.
 func (s *Source) Estimate(ctx context.Context, o run.Order) (requests, pieces int, err error) {
 	return s.EstimateOn(ctx, o, s.today())
+}
+
+// EstimateUnseen is Estimate for a workspace that must not know what is stored
+// of the customer: as if nothing were.
+func (s *Source) EstimateUnseen(o run.Order) (requests, pieces int, err error) {
+	today := s.today()
+	pl, err := s.lacking(o, nil, s.o.Now(), nil, today)
+	daily, lazy := itemsFor(o.Reports)
+	return pl.cost(len(daily)+len(lazy), today), len(pl.needs), err
 }
 
 // EstimateOn is Estimate for an order that is collected on the Korean day

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"imreport/internal/account"
+	"imreport/internal/errs"
+	"imreport/internal/i18n"
 	"imreport/internal/web/rest"
 	"imreport/internal/workspace"
 )
@@ -19,6 +21,18 @@ type adAccountDoc struct {
 	ProvedAt   *time.Time `json:"proved_at"`
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
+// addedAdAccountDoc is an ad account that was just added, and whether its key
+// reaches it.
+type addedAdAccountDoc struct {
+	adAccountDoc
+	Access accessDoc `json:"access"`
+}
+
+type accessDoc struct {
+	State string `json:"state" enum:"reached,refused,not_checked"`
+	Text  string `json:"text"`
 }
 
 type newAccountBody struct {
@@ -58,19 +72,43 @@ func accountDoc(v account.Account) adAccountDoc {
 
 // createAccount answers 201 with a new ad account, 200 with one that the
 // workspace knows already.
-func (a *API) createAccount(ctx context.Context, c *rest.Call, in *newAccountBody) (adAccountDoc, error) {
+func (a *API) createAccount(ctx context.Context, c *rest.Call, in *newAccountBody) (d addedAdAccountDoc, err error) {
 	v, created, err := a.d.Accounts.AddAccount(ctx, c.Workspace(), account.NewAccount{
 		APIKeyID: string(in.APIKeyID), CustomerID: string(in.CustomerID), Name: in.Name,
 	}, a.now())
 	if err != nil {
-		return adAccountDoc{}, err
+		return d, err
 	}
 	if !created {
 		c.Status = 200
 		c.Unchanged()
 	}
 	c.Created("/ad-accounts", v.ID, v.Name)
-	return accountDoc(v), nil
+	// It is added whatever the platform says: the key may be granted the right
+	// later, or the platform be down now.
+	access, why, err := a.d.Accounts.Reach(ctx, v, a.now())
+	if err != nil {
+		a.late(ctx, err)
+	}
+	d.Access = accessDoc{State: string(access), Text: AccessText(c.Lang, access, why)}
+	if access == account.Reached {
+		if now, err := a.d.Accounts.AccountIn(ctx, c.Workspace(), v.ID); err == nil {
+			v = now
+		}
+	}
+	d.adAccountDoc = accountDoc(v)
+	return d, nil
+}
+
+// AccessText says in words whether a key reaches an ad account, and why not.
+func AccessText(l i18n.Lang, access account.Access, why error) string {
+	text := i18n.T(l, "account.access."+string(access))
+	if e := errs.As(why); e != nil && access == account.OutOfReach {
+		for _, part := range []string{".detail", ".action"} {
+			text += " " + i18n.T(l, e.Key+part, e.Args...)
+		}
+	}
+	return text
 }
 
 func (a *API) listAccounts(ctx context.Context, c *rest.Call, _ *rest.None) (rest.Page[adAccountDoc], error) {

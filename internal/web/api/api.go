@@ -40,9 +40,22 @@ type Deps struct {
 	// Mornings is what refreshes raw data by itself; without it its calls do
 	// not exist.
 	Mornings Mornings
-	// SavedCalls is how many calls to platforms this process has spared; may
-	// be nil.
-	SavedCalls func() int64
+	// Spared is how many requests a workspace's keys did not have to make, or
+	// one of them when keyID is not empty. May be nil.
+	Spared func(ctx context.Context, workspaceID, keyID string) (Spared, error)
+}
+
+// Spared is how many requests to a platform were not made, and why.
+type Spared struct {
+	Since    time.Time // when it was first counted; zero: never
+	Requests int64
+	By       []SparedBy // most first
+}
+
+// SparedBy is one reason's share: "naver.spared.WHY" says it in words.
+type SparedBy struct {
+	Why      string
+	Requests int64
 }
 
 // Estimate is what a filling costs.
@@ -95,6 +108,7 @@ type Accounts interface {
 	AddAccount(ctx context.Context, workspaceID string, in account.NewAccount, now time.Time) (account.Account, bool, error)
 	UpdateAccount(ctx context.Context, workspaceID, id string, c account.AccountChange, now time.Time) (account.Account, error)
 	DeleteAccount(ctx context.Context, workspaceID, id string, now time.Time) error
+	Reach(ctx context.Context, a account.Account, now time.Time) (access account.Access, why, err error)
 }
 
 // Incidents is what the calls need of package incident.

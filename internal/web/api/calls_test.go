@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"imreport/internal/account"
+	"imreport/internal/errs"
 	"imreport/internal/quota"
 )
 
@@ -81,6 +83,36 @@ func TestADeadKeySaysWhich(t *testing.T) {
 		h.source.refused = nil
 		if a := c.do("PATCH", "/api-keys/"+id, `{"secret":"`+secretB+`"}`).want(200); a.at("valid") != true || a.at("reason") != nil {
 			t.Errorf("after the repair: %s", a.raw)
+		}
+	})
+}
+
+// proving is a platform that is asked whether a key reaches a customer.
+type proving struct {
+	*fakeSource
+	says error
+}
+
+func (p proving) Prove(context.Context, account.Credential, string) error { return p.says }
+
+// TestAddingTellsWhetherTheKeyReaches: the account is added in any case.
+func TestAddingTellsWhetherTheKeyReaches(t *testing.T) {
+	one(t, func(h *house) {
+		c := h.admin()
+		key, _ := h.account(c, "1")
+		for i, says := range []struct {
+			err         error
+			state, text string
+		}{
+			{nil, "reached", ""},
+			{errs.E(errs.Invalid, "naver.forbidden", nil, "3", "0100…", "t"), "refused", "must grant"},
+			{errs.E(errs.Unavailable, "naver.unreachable", nil, "a", "b", "c"), "not_checked", "not checked yet"},
+		} {
+			h.keys.Discover(account.NaverSearchAd, proving{h.source, says.err})
+			a := c.do("POST", "/ad-accounts", fmt.Sprintf(`{"api_key_id":"%s","customer_id":"%d"}`, key, i+2)).want(201)
+			if a.text("access.state") != says.state || !strings.Contains(a.text("access.text"), says.text) || (a.at("proved_at") != nil) != (says.err == nil) {
+				t.Errorf("%s: %s", says.state, a.raw)
+			}
 		}
 	})
 }

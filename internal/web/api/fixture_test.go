@@ -122,6 +122,9 @@ func newHouse(t testing.TB, d *db.DB) *house {
 		Estimate: func(_ context.Context, _ string, in report.Input) (Estimate, error) {
 			return Estimate{Pieces: 3, Stored: 1, Requests: 9, Takes: 1500 * time.Millisecond, ReadyAt: h.clock().Add(2 * time.Second)}, nil
 		},
+		Spared: func(_ context.Context, ws, keyID string) (Spared, error) {
+			return Spared{Since: h.now, Requests: 40, By: []SparedBy{{"kept", 30}, {"idle", 10}}}, nil
+		},
 		Mornings: schedule.New(d, h.jobs, schedule.Options{Runs: h.runs, Reports: reports, Box: box}),
 		Expected: func(run.View) *quota.Range { return h.expected },
 		NextRefresh: func(r report.RawData) time.Time {

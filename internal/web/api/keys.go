@@ -54,6 +54,19 @@ type usageDoc struct {
 	Scopes      []quota.ScopeUsage `json:"scopes"`
 	Queue       queueDoc           `json:"queue"`
 	ExpectedEnd *quota.Range       `json:"expected_end"`
+	Spared      sparedDoc          `json:"spared"`
+}
+
+type sparedDoc struct {
+	Since    *time.Time    `json:"since"`
+	Requests int64         `json:"requests"`
+	By       []sparedByDoc `json:"by"`
+}
+
+type sparedByDoc struct {
+	Why      string `json:"why" enum:"kept,shared,lists,polls,idle"`
+	Text     string `json:"text"`
+	Requests int64  `json:"requests"`
 }
 
 type queueDoc struct {
@@ -183,7 +196,22 @@ func (a *API) keyUsage(ctx context.Context, c *rest.Call, _ *rest.None) (d usage
 		}
 	}
 	d.ExpectedEnd = wholeSeconds(u.ExpectedEnd)
-	return d, nil
+	d.Spared, err = a.spared(ctx, c, k.ID)
+	return d, err
+}
+
+// spared is what the workspace's keys were spared, or one of them.
+func (a *API) spared(ctx context.Context, c *rest.Call, keyID string) (sparedDoc, error) {
+	d := sparedDoc{By: []sparedByDoc{}}
+	if a.d.Spared == nil {
+		return d, nil
+	}
+	sp, err := a.d.Spared(ctx, c.Workspace(), keyID)
+	d.Since, d.Requests = instant(sp.Since), sp.Requests
+	for _, b := range sp.By {
+		d.By = append(d.By, sparedByDoc{Why: b.Why, Text: i18n.T(c.Lang, "naver.spared."+b.Why), Requests: b.Requests})
+	}
+	return d, err
 }
 
 // customers are the customer ids of the workspace's ad accounts.

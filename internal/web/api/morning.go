@@ -30,6 +30,7 @@ type (
 		Incidents  int           `json:"incidents"`
 		Coming     []comingDoc   `json:"coming"`
 		SavedCalls int64         `json:"saved_calls"`
+		Spared     sparedDoc     `json:"spared"`
 	}
 	morningLine struct {
 		RawDataID string     `json:"raw_data_id"`
@@ -96,9 +97,10 @@ func (a *API) getMorning(ctx context.Context, c *rest.Call, _ *rest.None) (d mor
 	}
 	d = morningDoc{Day: g.Day, Done: morningLines(c.Lang, g.Done), Late: morningLines(c.Lang, g.Late), NeedsYou: morningLines(c.Lang, g.NeedsYou),
 		Skipped: g.Skipped, Later: g.Later, Incidents: g.Incidents, Coming: []comingDoc{}}
-	if a.d.SavedCalls != nil {
-		d.SavedCalls = a.d.SavedCalls()
+	if d.Spared, err = a.spared(ctx, c, ""); err != nil {
+		return d, err
 	}
+	d.SavedCalls = d.Spared.Requests
 	all, err := a.d.Mornings.Coming(ctx, c.Workspace(), now)
 	for _, x := range all {
 		v := comingDoc{RawDataID: x.RawDataID, Name: x.Name, DueAt: x.Due, StartAt: instant(x.Start), ReadyAt: instant(x.Ready),

@@ -12,7 +12,8 @@ func TestMornings(t *testing.T) {
 		raw := c.do("POST", "/raw-data", `{"name":"아침","ad_account_id":"`+acc+`","reports":["AD"],"period":{"last_days":2},
 			"destination":{"type":"xlsx"},"schedule":{"daily_at":"07:30"}}`).want(201).text("raw_data.id")
 		a := c.do("GET", "/morning", "").want(200)
-		if !strings.Contains(string(a.raw), raw) || !strings.Contains(string(a.raw), `"coming":[{`) {
+		if !strings.Contains(string(a.raw), raw) || !strings.Contains(string(a.raw), `"coming":[{`) ||
+			!strings.Contains(string(a.raw), `"saved_calls":40`) || !strings.Contains(string(a.raw), `{"why":"kept","text":"Days already stored","requests":30}`) {
 			t.Errorf("the raw data does not come: %s", a.raw)
 		}
 		c.do("GET", "/morning/settings", "").want(200)

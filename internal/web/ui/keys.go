@@ -11,6 +11,7 @@ import (
 	"imreport/internal/i18n"
 	"imreport/internal/quota"
 	"imreport/internal/web"
+	"imreport/internal/web/api"
 	"imreport/internal/web/page"
 	"imreport/internal/workspace"
 )
@@ -91,6 +92,7 @@ type keyDetail struct {
 	Accounts  []account.Account
 	Usage     []usageRow
 	Queue     map[string]int
+	Spared    api.Spared
 	CanWrite  bool
 	CanAdd    bool
 	Form      keyForm // of changing it
@@ -138,6 +140,11 @@ func (u *UI) keyDetail(r *http.Request) (d keyDetail, err error) {
 		return d, err
 	}
 	d.Queue = usage.Queue
+	if u.d.Spared != nil {
+		if d.Spared, err = u.d.Spared(r.Context(), ws, d.ID); err != nil {
+			return d, err
+		}
+	}
 	for _, s := range usage.Scopes {
 		// Customers may be other workspaces': the page shows what is common.
 		if s.Kind == quota.IP || s.Kind == quota.Licence {
@@ -242,7 +249,11 @@ func (u *UI) addAccount(w http.ResponseWriter, r *http.Request) error {
 	acc, _, err := u.d.Accounts.AddAccount(r.Context(), info.Actor.WorkspaceID, in, u.site.Now())
 	if err == nil {
 		web.Subject(r.Context(), acc.ID, acc.Name)
-		return to(w, r, "/api-keys/"+acc.APIKeyID, "account_added")
+		access, _, err := u.d.Accounts.Reach(r.Context(), acc, u.site.Now())
+		if err != nil {
+			u.site.Log().WarnContext(r.Context(), "whether a key reaches an ad account was not checked", "account", acc.ID, "error", err)
+		}
+		return to(w, r, "/api-keys/"+acc.APIKeyID, accessFlash[access])
 	}
 	m, ok := mistakesOf(info.Lang, err)
 	if !ok || in.APIKeyID == "" {
@@ -255,6 +266,11 @@ func (u *UI) addAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.New.CustomerID, d.New.Name, d.NewWrong = in.CustomerID, in.Name, m
 	return u.showKey(w, r, http.StatusUnprocessableEntity, d)
+}
+
+// accessFlash says after an ad account was added whether its key reaches it.
+var accessFlash = map[account.Access]string{
+	account.Reached: "account_added", account.OutOfReach: "account_refused", account.NotChecked: "account_not_checked",
 }
 
 func (u *UI) deleteAccount(w http.ResponseWriter, r *http.Request) error {

@@ -10,6 +10,7 @@ import (
 	"imreport/internal/schedule"
 	"imreport/internal/table"
 	"imreport/internal/web"
+	"imreport/internal/web/api"
 	"imreport/internal/web/page"
 	"imreport/internal/workspace"
 )
@@ -30,7 +31,7 @@ type morningPage struct {
 	Coming   []schedule.Coming
 	More     int // coming refreshes that are not shown
 	AnyLate  bool
-	Saved    int64
+	Spared   api.Spared
 	CanWrite bool
 	Form     morningForm
 	Wrong    mistakes
@@ -94,8 +95,10 @@ func (u *UI) morning(r *http.Request) (p morningPage, err error) {
 	if len(p.Coming) > morningShow {
 		p.Coming, p.More = p.Coming[:morningShow], len(p.Coming)-morningShow
 	}
-	if u.d.SavedCalls != nil {
-		p.Saved = u.d.SavedCalls()
+	if u.d.Spared != nil {
+		if p.Spared, err = u.d.Spared(r.Context(), ws, ""); err != nil {
+			return p, err
+		}
 	}
 	if p.CanWrite {
 		set, err := u.d.Mornings.Preferences(r.Context(), ws, now)
