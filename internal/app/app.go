@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"imreport/internal/account"
@@ -89,6 +90,9 @@ type App struct {
 	expect *expectations
 
 	chores []chore
+	// closing is closed when the program is taken apart.
+	closing chan struct{}
+	endOnce sync.Once
 	// closers undo what New has opened, last first.
 	closers []func() error
 }
@@ -99,7 +103,7 @@ func New(ctx context.Context, c config.Config, o Options) (*App, error) {
 	if err := errors.Join(checkURL("--naver-url", c.NaverURL), checkURL("--public-url", c.PublicURL)); err != nil {
 		return nil, err
 	}
-	a := &App{c: c, o: o, log: c.Logger(), process: processName(), expect: newExpectations()}
+	a := &App{c: c, o: o, log: c.Logger(), process: processName(), expect: newExpectations(), closing: make(chan struct{})}
 	for _, build := range []func(context.Context) error{
 		a.openDatabase, a.openSecrets, a.openFolder, a.buildPeople, a.buildReports, a.buildMorning, a.buildShop, a.buildSite, a.buildChores,
 	} {
@@ -186,6 +190,7 @@ func (a *App) stop(ctx context.Context) error {
 
 // Close gives everything back that New has opened. Serve does it by itself.
 func (a *App) Close() error {
+	a.endOnce.Do(func() { close(a.closing) })
 	var err error
 	for len(a.closers) > 0 {
 		last := len(a.closers) - 1

@@ -122,16 +122,27 @@ func (a *App) tuneAll(ctx context.Context) error {
 	return nil
 }
 
+// wakings are pauses before the runs that wait for Naver are woken, again and
+// again: one that was just being parked is found by the next.
+var wakings = []time.Duration{0, 5 * time.Second, 15 * time.Second}
+
 // published lets the runs go on that waited for Naver to publish a day.
 func (a *App) published(table.Day) {
 	go func() {
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
-		n, err := a.runs.WakeReason(ctx, run.CodePlatformPreparing)
-		if err != nil {
-			a.log.WarnContext(ctx, "runs that waited for Naver go on later", "error", err)
-		} else if n > 0 {
-			a.log.InfoContext(ctx, "Naver has published; runs go on", "runs", n)
+		for _, pause := range wakings {
+			select {
+			case <-a.closing:
+				return
+			case <-time.After(pause):
+			}
+			n, err := a.runs.WakeReason(ctx, run.CodePlatformPreparing)
+			if err != nil {
+				a.log.WarnContext(ctx, "runs that waited for Naver go on later", "error", err)
+			} else if n > 0 {
+				a.log.InfoContext(ctx, "Naver has published; runs go on", "runs", n)
+			}
 		}
 	}()
 }

@@ -227,12 +227,7 @@ func (s *Service) WakeReason(ctx context.Context, reason Code) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, id := range ids {
-		if err := s.wake(ctx, id, false); err != nil {
-			return 0, err
-		}
-	}
-	return len(ids), nil
+	return len(ids), forEach(ids, func(id string) error { return s.wake(ctx, id, false) })
 }
 
 // block is called by the worker of an active run that cannot go on. The run

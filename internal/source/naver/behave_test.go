@@ -246,6 +246,62 @@ func TestPreparing(t *testing.T) {
 	}
 }
 
+// TestALateMorningWakesFew: of all runs that wait for the day only those of
+// three customers look again each minute. When these die, the others come by
+// themselves and take over, also in a new process; who finds the day published
+// has all others woken.
+func TestALateMorningWakesFew(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{Accounts: 12}, nil)
+	st.sim.SetPublished(false)
+	customers := st.busy()
+	wait := func(customers []string) (soon, late []string) {
+		t.Helper()
+		for _, c := range customers {
+			for range 2 { // two raw data
+				s := st.fails(st.order(c, 1, "AD"))
+				switch d := s.Until.Sub(st.clock.now()); {
+				case d <= time.Minute+10*time.Second:
+					soon = append(soon, c)
+				case d <= asleep+asleepSpread:
+					late = append(late, c)
+				default:
+					t.Errorf("%s looks again after %v", c, d)
+				}
+			}
+		}
+		return slices.Compact(soon), slices.Compact(late)
+	}
+	soon, late := wait(customers)
+	if len(soon) != alarmsMax || len(soon)+len(late) != len(customers) {
+		t.Fatalf("%d customers look again soon, %d later", len(soon), len(late))
+	}
+	for range 2 {
+		st.clock.forward(time.Minute + 6*time.Second)
+		if again, _ := wait(soon); !slices.Equal(again, soon) {
+			t.Fatalf("%v looked, of them %v look again soon", soon, again)
+		}
+	}
+	// The three die.
+	st.clock.forward(asleep)
+	if soon, _ = wait(late); len(soon) != alarmsMax {
+		t.Fatalf("%d have taken over", len(soon))
+	}
+	// So does the process; the day is published meanwhile.
+	st.restart()
+	st.sim.SetPublished(true)
+	st.clock.forward(time.Minute + 6*time.Second)
+	st.must(st.order(soon[0], 1, "AD"))
+	if len(st.heard) != 1 {
+		t.Errorf("who sleeps was woken %d times", len(st.heard))
+	}
+	for _, c := range late {
+		st.must(st.order(c, 1, "AD"))
+	}
+	if len(st.heard) != 1 {
+		t.Errorf("who sleeps was woken %d times", len(st.heard))
+	}
+}
+
 // TestALateTypeHoldsUpNobody: one type is late, the others are there; though
 // the first probe was of the late type, a later one is of another.
 func TestALateTypeHoldsUpNobody(t *testing.T) {

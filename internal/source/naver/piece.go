@@ -58,7 +58,7 @@ func (c *collector) piece(ctx context.Context, n need) error {
 	if err != nil {
 		return err
 	}
-	if waited {
+	if waited || f.asked.IsZero() { // another process may have ended it just before
 		if done, err := c.arrivedMeanwhile(ctx, n); err != nil || done {
 			c.joined()
 			return errors.Join(err, c.s.store.release(ctx, n.piece, c.s.leases.owner))
@@ -227,7 +227,7 @@ func (c *collector) notReady(n need, again time.Time, cause *fault) error {
 	if drop := c.s.store.drop(context.Background(), n.piece); drop != nil {
 		return drop
 	}
-	f := &fault{class: preparing, op: "stat-reports.create", customer: n.customer, until: again}
+	f := &fault{class: preparing, op: "stat-reports.create", customer: n.customer, until: c.s.ready.alarm(n.customer, n.day, again)}
 	if cause != nil {
 		f.status, f.code, f.title, f.transaction = cause.status, cause.code, cause.title, cause.transaction
 	}

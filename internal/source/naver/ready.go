@@ -27,6 +27,45 @@ type readiness struct {
 	probe  map[piece]chan struct{} // closed when the probe has an answer
 	last   map[table.Day]time.Time // newest answer about a day
 	doors  map[table.Day]chan struct{}
+	fresh  table.Day            // the newest day that was asked for
+	alarms map[string]time.Time // customers whose runs look again for all, and when
+	slow   int                  // runs that were told to wait to be woken
+}
+
+const (
+	// alarmsMax customers look again when a day that is late may be asked for
+	// next, in case one of them is forbidden, cancelled or dies. The runs of
+	// the others are woken when one has found it published (Options.Published).
+	alarmsMax = 3
+	// asleep is how long they sleep when nobody wakes them, and asleepSpread
+	// over how long their waking is spread: thousands must not look at once.
+	asleep       = 5 * time.Minute
+	asleepSpread = time.Minute
+)
+
+// alarm is when a run of the customer that waits for the day should look
+// again; again is when the day may be asked for next. Who is late by itself or
+// with its type, though the day is published, waits for nobody else.
+func (r *readiness) alarm(customer string, day table.Day, again time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.passed[piece{day: day}].IsZero() {
+		return again
+	}
+	for who, at := range r.alarms {
+		if r.now().After(at.Add(r.every)) {
+			delete(r.alarms, who) // it has not come
+		}
+	}
+	if _, mine := r.alarms[customer]; mine || len(r.alarms) < alarmsMax {
+		if r.alarms == nil {
+			r.alarms = map[string]time.Time{}
+		}
+		r.alarms[customer] = again
+		return again
+	}
+	r.slow++
+	return r.now().Add(asleep + asleepSpread*time.Duration(r.slow%60)/60)
 }
 
 // lateness is a refusal: who was refused, and when to ask again.
@@ -63,6 +102,7 @@ func (r *readiness) level(p piece) piece {
 func (r *readiness) enter(ctx context.Context, p piece, fresh table.Day) (again time.Time, probe, ok bool, err error) {
 	for yielded := r.yield <= 0; ; {
 		r.mu.Lock()
+		r.fresh = max(r.fresh, fresh)
 		k := r.level(p)
 		l, late := r.late[k]
 		if !yielded && late && l.by == p && k != p && r.probe[k] == nil && !r.now().Before(l.again) {
@@ -189,6 +229,8 @@ func (r *readiness) leave(p piece, made, refused bool) (again time.Time) {
 		if r.passed == nil {
 			r.passed = map[piece]time.Time{}
 		}
+		// Whoever waits may have been told to by a process before this one.
+		first = p.day == r.fresh && r.passed[piece{day: p.day}].IsZero()
 		for _, x := range levels {
 			if _, was := r.late[x]; was {
 				first = true

@@ -45,8 +45,9 @@ type Options struct {
 	RefetchDays int
 	// Parallel pieces of one order are on their way at once; 0 means 32.
 	Parallel int
-	// Published hears that a day that was late can be had now: runs that are
-	// parked for the subject Preparing can go on. May be nil.
+	// Published hears that a day can be had now: runs that are parked for the
+	// subject Preparing can go on, and most of them count on being woken. May
+	// be nil.
 	Published func(day table.Day)
 	// Restated hears, in the transaction that stores it anew, of a piece that
 	// Naver had marked CHANGED, and for which raw data it was fetched. May be
