@@ -52,6 +52,9 @@ type Piece struct {
 	// SupersededAt is when another version became current; zero while this
 	// one is.
 	SupersededAt time.Time
+	// DoubtedAt is when its rows were found to contradict the platform's own
+	// statistics (Doubt); zero: never.
+	DoubtedAt time.Time
 
 	object string
 }
@@ -66,18 +69,18 @@ type Archive struct {
 // Open makes the archive of a database and a store.
 func Open(d *db.DB, store Store) *Archive { return &Archive{d: d, store: store} }
 
-const columns = `id, platform, customer_id, report, day, columns, row_count, bytes, sums, meta, stored_us, superseded_us, object`
+const columns = `id, platform, customer_id, report, day, columns, row_count, bytes, sums, meta, stored_us, superseded_us, doubted_us, object`
 
 func scan(row db.Scanner) (p Piece, err error) {
-	var day, stored, superseded int64
+	var day, stored, superseded, doubted int64
 	var cols, sums, meta string
 	err = row.Scan(&p.ID, &p.Platform, &p.CustomerID, &p.Report, &day, &cols, &p.Rows, &p.Bytes,
-		&sums, &meta, &stored, &superseded, &p.object)
+		&sums, &meta, &stored, &superseded, &doubted, &p.object)
 	if err != nil {
 		return p, err
 	}
 	p.Day, p.Meta = table.Day(day), json.RawMessage(meta)
-	p.StoredAt, p.SupersededAt = db.Time(stored), db.Time(superseded)
+	p.StoredAt, p.SupersededAt, p.DoubtedAt = db.Time(stored), db.Time(superseded), db.Time(doubted)
 	if p.Schema, err = parseSchema(cols); err != nil {
 		return p, fmt.Errorf("piece %s: %w", p.ID, err)
 	}

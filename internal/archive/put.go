@@ -147,6 +147,16 @@ func (a *Archive) Discard(ctx context.Context, p Piece, at time.Time) error {
 	return nil
 }
 
+// Doubt notes that a current version contradicts the platform's own
+// statistics. It is served on; who plans what to fetch sees DoubtedAt.
+func (a *Archive) Doubt(ctx context.Context, p Piece, at time.Time) error {
+	_, err := a.d.Exec(ctx, `UPDATE piece SET doubted_us = $2 WHERE id = $1 AND current AND doubted_us = 0`, p.ID, db.US(at))
+	if err != nil {
+		return fmt.Errorf("doubt %s: %w", p.Key, err)
+	}
+	return nil
+}
+
 // Writer takes the rows of a version. The object is begun with the first row,
 // so that a piece without rows needs none.
 type Writer struct {

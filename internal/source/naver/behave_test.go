@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"imreport/internal/archive"
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
 	"imreport/internal/run"
@@ -492,6 +493,85 @@ func TestAPartOfADay(t *testing.T) {
 	st.must(o)
 	rt, _ := typeOf("AD")
 	st.compare(o, rt)
+}
+
+// TestAPartWithoutHistory: the first report of an account, and conversions too,
+// are held against the statistics.
+func TestAPartWithoutHistory(t *testing.T) {
+	for _, report := range []string{"AD", "AD_DETAIL", "AD_CONVERSION", "AD_CONVERSION_DETAIL"} {
+		t.Run(report, func(t *testing.T) {
+			st := newStage(t, nil, vendor.Options{Keywords: 60}, nil)
+			if _, err := st.sim.AddFault(vendor.Fault{Kind: "partial", Report: report, Times: 1}); err != nil {
+				t.Fatal(err)
+			}
+			o := st.order(st.busy()[0], 1, report)
+			if s := st.fails(o); s.Do != run.Park || s.Args[0] != "naver.suspicious_part" {
+				t.Errorf("%+v", s)
+			}
+			st.clock.forward(11 * time.Minute)
+			st.must(o)
+			rt, _ := typeOf(report)
+			st.compare(o, rt)
+		})
+	}
+}
+
+// TestAStoredPartIsDoubted: what is stored and contradicts the statistics,
+// whoever asks them, is fetched again by the next who reads it; those who show
+// it are told. What Naver stayed with is not asked for again.
+func TestAStoredPartIsDoubted(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		var told []string
+		st := newStage(t, d, vendor.Options{}, func(o *Options) {
+			o.Restated = func(_ context.Context, _ *db.Tx, customer, report string, day table.Day, rawData string) error {
+				told = append(told, report+" "+day.String()+" "+rawData)
+				return nil
+			}
+		})
+		customer := st.busy()[0]
+		o := st.order(customer, 1, "AD")
+		rt, _ := typeOf("AD")
+		part := func(m *meta) {
+			t.Helper()
+			_, err := st.o.Archive.Put(context.Background(), archive.Draft{Key: need{piece: piece{customer, "AD", o.To}}.key(), Schema: rt.schema(0), Meta: m, At: st.clock.now(),
+				Write: func(w *archive.Writer) error {
+					row := make(table.Row, len(rt.fields))
+					for i, f := range rt.fields {
+						row[i] = table.S("x")
+						if f.form.kind().Numeric() || f.form.kind() == table.Date {
+							row[i] = table.I(1)
+						}
+					}
+					return w.Write(row)
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		part(&meta{Believed: true})
+		st.must(st.order(customer, 1, "AD_CONVERSION")) // its first: /stats is asked
+		st.seen.take()
+		st.must(o)
+		if calls, _ := st.seen.take(); calls[postJob] != 0 {
+			t.Errorf("what Naver stayed with was fetched again: %v", calls)
+		}
+		part(&meta{})
+		st.must(st.order(customer, 1, "AD_CONVERSION_DETAIL"))
+		st.seen.take()
+		o.RunID, o.RawDataID = db.NewID(), "any"
+		st.must(o)
+		if calls, _ := st.seen.take(); calls[postJob] != 1 {
+			t.Errorf("a doubted piece: %v", calls)
+		}
+		st.compare(o, rt)
+		if want := "AD " + o.To.String() + " any"; len(told) != 1 || told[0] != want {
+			t.Errorf("told %v, want %s", told, want)
+		}
+		st.must(o)
+		if calls, _ := st.seen.take(); calls[postJob] != 0 {
+			t.Errorf("it is still doubted: %v", calls)
+		}
+	})
 }
 
 // TestStuck: a job that does not move is made a second time, and not a third.

@@ -33,6 +33,7 @@ type meta struct {
 	Transaction string `json:"transaction,omitempty"`
 	None        bool   `json:"none,omitempty"`     // Naver said "no data"
 	Idle        bool   `json:"idle,omitempty"`     // no job was made: /stats showed nothing at all
+	Believed    bool   `json:"believed,omitempty"` // Naver stayed with it, whatever /stats says
 	Odd         int64  `json:"odd,omitempty"`      // lines that were no rows
 	Repaired    int64  `json:"repaired,omitempty"` // rows with a tab in a text
 	Replaced    int64  `json:"replaced,omitempty"` // rows with bytes that are no UTF-8
@@ -310,19 +311,19 @@ func (c *collector) download(ctx context.Context, n need, j job, jobs int) error
 	if err != nil {
 		return err
 	}
-	m := &meta{Job: int64(j.ID), Transaction: r.transaction}
+	m := &meta{Job: int64(j.ID), Transaction: r.transaction, Believed: jobs >= noneMax}
 	ids := c.seen.reader(p.Schema())
-	shown, impressions := p.Schema().Index("impressions"), int64(0)
+	told, sum := p.Schema().Index(n.t.told.column()), int64(0)
 	err = c.put(ctx, n, int64(j.ID), p, m, func(w *archive.Writer) error {
 		err := drain(p, func(row table.Row) error {
 			ids(row)
-			if shown >= 0 {
-				impressions += row[shown].Num
+			if told >= 0 {
+				sum += row[told].Num
 			}
 			return w.Write(row)
 		})
 		if err == nil {
-			err = c.whole(ctx, n, impressions, jobs)
+			err = c.whole(ctx, n, sum, jobs)
 		}
 		m.Odd, m.Repaired, m.Replaced, m.Unknown = p.Odd, p.Repaired, p.Replaced, p.Unknown
 		return err
@@ -392,11 +393,7 @@ func (c *collector) none(ctx context.Context, n need, f fetch) error {
 		if err != nil {
 			c.s.o.Log.InfoContext(ctx, "whether there is really no data could not be asked", "piece", n.piece.String(), "error", err)
 		}
-		count := int64(a.Impressions)
-		if n.t.told == toldConversions {
-			count = int64(a.Conversions)
-		}
-		if count > 0 {
+		if count := n.t.told.of(a); count > 0 {
 			c.s.counts.suspicious.Add(1)
 			if err := c.s.store.drop(ctx, n.piece); err != nil {
 				return err
@@ -406,7 +403,7 @@ func (c *collector) none(ctx context.Context, n need, f fetch) error {
 			return x
 		}
 	}
-	return c.put(ctx, n, f.job, nil, &meta{Job: f.job, None: true}, nil)
+	return c.put(ctx, n, f.job, nil, &meta{Job: f.job, None: true, Believed: f.jobs >= noneMax}, nil)
 }
 
 // happened asks what happened in the account on the day, by /stats, once for
@@ -428,5 +425,5 @@ func (c *collector) happened(ctx context.Context, day table.Day) (activity, erro
 		c.asked = map[table.Day]activity{}
 	}
 	c.asked[day] = a
-	return a, nil
+	return a, c.doubt(ctx, day, a)
 }

@@ -21,7 +21,8 @@ type need struct {
 	piece
 	t     reportType
 	again bool // a version is stored already
-	// restated: Naver has marked the stored version's job CHANGED.
+	// restated: Naver has marked the stored version's job CHANGED, or its own
+	// statistics contradict it.
 	restated bool
 }
 
@@ -78,8 +79,8 @@ func (s *Source) lacking(o run.Order, have []archive.Piece, since time.Time, cha
 			case !has:
 				pl.needs = append(pl.needs, n)
 			case !there:
-			case s.stale(p, o.Force, since, today) || changed[n.piece]:
-				n.again, n.restated = true, changed[n.piece]
+			case s.stale(p, o.Force, since, today) || changed[n.piece] || !p.DoubtedAt.IsZero():
+				n.again, n.restated = true, changed[n.piece] || !p.DoubtedAt.IsZero()
 				pl.needs = append(pl.needs, n)
 			}
 		}

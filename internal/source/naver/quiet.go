@@ -2,6 +2,8 @@ package naver
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 
 	"imreport/internal/archive"
 	"imreport/internal/table"
@@ -143,24 +145,16 @@ const (
 	partOf = 0.95
 )
 
-// whole reports whether a report of yesterday can be all of it, given the sum
-// of its impressions. Naver has answered with parts of a day now and then.
-func (c *collector) whole(ctx context.Context, n need, impressions int64, jobs int) error {
-	if n.t.told != toldImpressions || n.day != c.today-1 || jobs >= noneMax {
+// whole reports whether a report can be all of its day, given the sum that
+// /stats tells too. Naver has answered with parts of a day now and then. /stats
+// is asked when the sum is much less than usual.
+func (c *collector) whole(ctx context.Context, n need, sum int64, jobs int) error {
+	if n.t.told == toldNothing || n.day < c.today-watchDays || jobs >= noneMax {
 		return nil
 	}
-	days, sum := 0, 0.0
-	pieces, err := c.s.o.Archive.Current(ctx, Platform, n.customer, []string{n.report}, n.day-7, n.day-1)
-	if err != nil {
+	usual, err := c.usual(ctx, n)
+	if err != nil || float64(sum) >= usual {
 		return err
-	}
-	for _, p := range pieces {
-		if v := p.Sums["impressions"]; v > 0 {
-			days, sum = days+1, sum+v
-		}
-	}
-	if days == 0 || float64(impressions) >= partShare*sum/float64(days) {
-		return nil
 	}
 	a, err := c.happened(ctx, n.day)
 	if err != nil {
@@ -170,11 +164,66 @@ func (c *collector) whole(ctx context.Context, n need, impressions int64, jobs i
 		c.s.o.Log.InfoContext(ctx, "whether a report is whole could not be asked", "piece", n.piece.String(), "error", err)
 		return nil
 	}
-	if float64(impressions) >= partOf*float64(a.Impressions) {
+	if !n.t.told.contradicts(sum, a) {
 		return nil
 	}
 	c.s.counts.suspicious.Add(1)
 	f := &fault{class: suspiciousPart, op: "report-download", customer: n.customer, until: c.s.o.Now().Add(noneWait)}
-	f.args = []any{n.report, n.day.String(), impressions, int64(a.Impressions)}
+	f.args = []any{n.report, n.day.String(), sum, n.t.told.of(a)}
 	return f
+}
+
+// usual is the least sum that needs no look at /stats: hardly less than the
+// version before, and for yesterday a share of the mean of the seven days
+// before. Nothing is usual of a day that is fetched for the first time without
+// any day before it, or whose stored version is doubted.
+func (c *collector) usual(ctx context.Context, n need) (float64, error) {
+	pieces, err := c.s.o.Archive.Current(ctx, Platform, n.customer, []string{n.report}, n.day-7, n.day)
+	if err != nil {
+		return 0, err
+	}
+	days, sum, least := 0, 0.0, 0.0
+	for _, p := range pieces {
+		v := p.Sums[n.t.told.column()]
+		switch {
+		case p.Day == n.day && !p.DoubtedAt.IsZero():
+			return math.Inf(1), nil
+		case p.Day == n.day:
+			least = partOf * v
+		case v > 0:
+			days, sum = days+1, sum+v
+		}
+	}
+	switch {
+	case n.day != c.today-1:
+		return least, nil
+	case len(pieces) == 0:
+		return math.Inf(1), nil
+	case days > 0:
+		least = max(least, partShare*sum/float64(days))
+	}
+	return least, nil
+}
+
+// doubt marks what is stored of a day and contradicts what /stats says of it:
+// it is fetched again by whoever reads it next. Types that are fetched anew at
+// the moment are looked at by whole.
+func (c *collector) doubt(ctx context.Context, day table.Day, a activity) error {
+	pieces, err := c.s.o.Archive.Current(ctx, Platform, c.o.CustomerID, toldTypes(), day, day)
+	if err != nil {
+		return err
+	}
+	for _, p := range pieces {
+		t, _ := typeOf(p.Report)
+		var m meta
+		if json.Unmarshal(p.Meta, &m) == nil && m.Believed || !p.DoubtedAt.IsZero() || !t.told.contradicts(int64(p.Sums[t.told.column()]), a) {
+			continue
+		}
+		c.s.counts.suspicious.Add(1)
+		c.s.o.Log.InfoContext(ctx, "a stored report contradicts the statistics and will be fetched again", "piece", p.Key.String())
+		if err := c.s.o.Archive.Doubt(ctx, p, c.s.o.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -97,7 +97,9 @@ type reportType struct {
 	told     told // what /stats says of it
 }
 
-// told is which number of /stats shows whether "no data" can be true.
+// told is which number of /stats the sum of a type is to be. Search terms,
+// extensions, products and criteria have none: rows without a term are left
+// out, and what has several extensions or criteria counts in each (docs/naver.md).
 type told int8
 
 const (
@@ -105,6 +107,32 @@ const (
 	toldImpressions
 	toldConversions
 )
+
+// column is the column whose sum /stats tells; "" for toldNothing.
+func (t told) column() string {
+	return [...]string{toldNothing: "", toldImpressions: "impressions", toldConversions: "conversions"}[t]
+}
+
+// of is the number of /stats.
+func (t told) of(a activity) int64 {
+	return int64([...]number{toldNothing: 0, toldImpressions: a.Impressions, toldConversions: a.Conversions}[t])
+}
+
+// contradicts reports whether a sum is too small to be whole by /stats, which
+// may be some minutes newer: less than partOf of it, by more than one.
+func (t told) contradicts(sum int64, a activity) bool {
+	return float64(sum)+1 < partOf*float64(t.of(a))
+}
+
+// toldTypes are the types whose sums /stats tells.
+func toldTypes() (names []string) {
+	for _, t := range reportTypes {
+		if t.told != toldNothing {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
 
 func join(lists ...[]field) (all []field) {
 	for _, l := range lists {
