@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imreport/internal/account"
+	"imreport/internal/archive"
 	"imreport/internal/errs"
 	"imreport/internal/quota"
 	"imreport/internal/report"
@@ -31,12 +32,41 @@ func (a *App) buildSite(context.Context) error {
 		Runs: a.runs, Reports: opener{a.reports, a.mornings}, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
 		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
-		Mornings: a.mornings, Spared: a.spared,
+		Mornings: a.mornings, Spared: a.spared, Newer: a.newer,
 	}
 	api.Mount(calls, deps)
 	around := ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})
 	a.mountShop(calls, around)
 	return nil
+}
+
+// newer are the days of a raw data whose numbers have changed, or are in
+// doubt, since its spreadsheet was filled, as far as its workspace may see
+// what is stored.
+func (a *App) newer(ctx context.Context, it run.Item, acc account.Account) (all []api.Newer, err error) {
+	filled := it.Status.FilledAt
+	if filled.IsZero() || a.now().Sub(acc.ProvedAt) >= account.ProofFor {
+		return nil, nil
+	}
+	def := it.Freeze(filled)
+	revised, err := a.archive.Revised(ctx, acc.Platform, acc.CustomerID, def.Reports, def.From, def.To, filled)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := a.archive.Current(ctx, acc.Platform, acc.CustomerID, def.Reports, def.From, def.To)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[archive.Key]bool{}
+	for _, r := range revised {
+		changed[r.After.Key] = true
+	}
+	for _, p := range kept {
+		if doubtful := !p.DoubtedAt.IsZero(); doubtful || changed[p.Key] {
+			all = append(all, api.Newer{Report: p.Report, Day: p.Day, Doubtful: doubtful})
+		}
+	}
+	return all, nil
 }
 
 // spared is what a workspace's keys were spared, or one of them.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"imreport/internal/config"
 	"imreport/internal/errs"
 	"imreport/internal/report"
+	"imreport/internal/run"
 	"imreport/internal/table"
+	"imreport/internal/web/api"
 	vendor "imreport/sim/naver"
 )
 
@@ -76,6 +79,50 @@ func TestOnlyWhatMayBeSeenCounts(t *testing.T) {
 		}
 		if _, _, err := (archived{a}).Missing(bg, acc.ID, "AD", old, old+1); !errs.Is(err, "account.not_checked") {
 			t.Errorf("all is stored, Naver is closed: %v", err)
+		}
+	})
+}
+
+// TestNewerNumbersAreTold: a spreadsheet tells which of its days have changed
+// since it was filled, or are in doubt, while its workspace may see them.
+func TestNewerNumbersAreTold(t *testing.T) {
+	each(t, func(t *testing.T, c config.Config) {
+		a := open(t, c, Options{Migrate: true})
+		filled := time.Now().Add(-time.Hour)
+		today := table.DayOf(filled)
+		put := func(day table.Day, clicks int64, at time.Time) archive.Piece {
+			t.Helper()
+			p, err := a.archive.Put(bg, archive.Draft{
+				Key:    archive.Key{Platform: account.NaverSearchAd, CustomerID: "1", Report: "AD", Day: day},
+				Schema: table.Schema{{Name: "clicks", Kind: table.Int}}, At: at,
+				Write: func(w *archive.Writer) error { return w.Write(table.Row{table.I(clicks)}) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		before := filled.Add(-time.Hour)
+		put(today-1, 1, before)
+		put(today-2, 1, before)
+		doubted := put(today-3, 1, before)
+		put(today-9, 1, before)
+		put(today-1, 2, time.Now()) // changed
+		put(today-2, 1, time.Now()) // the same
+		put(today-9, 2, time.Now()) // not of its days
+		if err := a.archive.Doubt(bg, doubted, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		it := run.Item{RawData: report.RawData{Reports: []string{"AD"}, Period: report.Period{LastDays: 5}}, Status: run.Status{FilledAt: filled}}
+		acc := account.Account{Platform: account.NaverSearchAd, CustomerID: "1", ProvedAt: filled}
+		all, err := a.newer(bg, it, acc)
+		want := []api.Newer{{Report: "AD", Day: today - 3, Doubtful: true}, {Report: "AD", Day: today - 1}}
+		if err != nil || !slices.Equal(all, want) {
+			t.Errorf("%v %v, want %v", all, err, want)
+		}
+		acc.ProvedAt = filled.Add(-25 * time.Hour)
+		if all, err = a.newer(bg, it, acc); err != nil || all != nil {
+			t.Errorf("who may not see it is told %v %v", all, err)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/table"
 	"imreport/internal/web"
 	"imreport/internal/web/rest"
 	"imreport/internal/workspace"
@@ -37,12 +38,24 @@ type Deps struct {
 	// NextRefresh is when a raw data is filled next by its schedule, zero for
 	// never. May be nil.
 	NextRefresh func(report.RawData) time.Time
+	// Newer are the days of a raw data whose numbers have changed, or are in
+	// doubt, since its spreadsheet was filled. May be nil.
+	Newer func(ctx context.Context, it run.Item, acc account.Account) ([]Newer, error)
 	// Mornings is what refreshes raw data by itself; without it its calls do
 	// not exist.
 	Mornings Mornings
 	// Spared is how many requests a workspace's keys did not have to make, or
 	// one of them when keyID is not empty. May be nil.
 	Spared func(ctx context.Context, workspaceID, keyID string) (Spared, error)
+}
+
+// Newer is a day whose numbers have changed since a spreadsheet was filled.
+type Newer struct {
+	Report string
+	Day    table.Day
+	// Doubtful: what is stored contradicts the platform's own statistics; the
+	// next refresh fetches it again.
+	Doubtful bool
 }
 
 // Spared is how many requests to a platform were not made, and why.

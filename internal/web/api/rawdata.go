@@ -214,7 +214,17 @@ func (a *API) rawData(ctx context.Context, c *rest.Call, id string) (rawDataDoc,
 	if err != nil && errs.KindOf(err) != errs.NotFound {
 		return rawDataDoc{}, err
 	}
-	return a.rawDataDoc(c.Lang, it, acc), nil
+	d := a.rawDataDoc(c.Lang, it, acc)
+	if a.d.Newer != nil {
+		all, err := a.d.Newer(ctx, it, acc)
+		if err != nil {
+			return rawDataDoc{}, err
+		}
+		for _, n := range all {
+			d.Newer = append(d.Newer, newerDoc(n))
+		}
+	}
+	return d, nil
 }
 
 func (a *API) listRawData(ctx context.Context, c *rest.Call, _ *rest.None) (rest.Page[rawDataDoc], error) {

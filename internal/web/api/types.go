@@ -69,8 +69,15 @@ type rawDataDoc struct {
 	DataThrough *table.Day       `json:"data_through"`
 	FilledAt    *time.Time       `json:"filled_at"`
 	NextRefresh *time.Time       `json:"next_refresh_at"`
+	Newer       []newerDoc       `json:"newer,omitempty"`
 	CreatedAt   time.Time        `json:"created_at"`
 	UpdatedAt   time.Time        `json:"updated_at"`
+}
+
+type newerDoc struct {
+	Report   string    `json:"report"`
+	Day      table.Day `json:"day"`
+	Doubtful bool      `json:"doubtful"`
 }
 
 type destinationDoc struct {

@@ -15,6 +15,7 @@ import (
 	"imreport/internal/quota"
 	"imreport/internal/run"
 	"imreport/internal/web"
+	"imreport/internal/web/api"
 	"imreport/internal/web/page"
 	"imreport/internal/workspace"
 )
@@ -274,6 +275,7 @@ type detailPage struct {
 	Way      []wayStep
 	WayClass string
 	Log      []logRow
+	Newer    []api.Newer // days that a refresh would show otherwise
 	Runs     []run.View
 	CanWrite bool
 }
@@ -305,6 +307,11 @@ func (u *UI) rawDataPage(w http.ResponseWriter, r *http.Request) error {
 	p.Way, p.WayClass = way(info.Lang, it.Status)
 	if p.Runs, err = u.d.Runs.Runs(r.Context(), ws, it.ID, "", 10); err != nil {
 		return err
+	}
+	if u.d.Newer != nil && p.Run == nil {
+		if p.Newer, err = u.d.Newer(r.Context(), it, acc); err != nil {
+			return err
+		}
 	}
 	// The log is read from its end: seq counts from 1 without a gap.
 	last, err := u.d.Runs.Log(r.Context(), ws, it.ID, max(it.Status.Seq-logShow, 0), logShow)
