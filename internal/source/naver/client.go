@@ -133,7 +133,7 @@ type reply struct {
 	status      int
 	header      http.Header
 	body        []byte
-	stream      io.ReadCloser
+	stream      *download
 	delimited   bool // a cut of the stream shows as an error
 	transaction string
 }
@@ -384,6 +384,10 @@ func (d *download) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// rest is called by who will not read for a while: that is no silence of
+// Naver's. What it holds ready meanwhile waits in the connection.
+func (d *download) rest() { d.timer.Stop() }
 
 func (d *download) Close() error {
 	d.timer.Stop()

@@ -74,12 +74,12 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 			break
 		}
 		var g errgroup.Group
-		waited := 0
+		var open []*asking
 		for _, a := range all {
 			if a.done {
 				continue
 			}
-			waited++
+			open = append(open, a)
 			g.Go(func() error {
 				c.advanceList(ctx, a, jobs)
 				if a.done && a.err == nil {
@@ -94,7 +94,13 @@ func (c *collector) readLists(ctx context.Context, all []*asking) error {
 			})
 		}
 		_ = g.Wait() // its functions return nil
-		c.spare(WhyPolls, waited-1)
+		ended := 0
+		for _, a := range open {
+			if a.done {
+				ended++
+			}
+		}
+		c.spare(WhyPolls, ended-1)
 		for _, a := range all {
 			if a.err != nil && fatal(a.err) {
 				return a.err

@@ -75,6 +75,7 @@ func (c *collector) piece(ctx context.Context, n need) error {
 		return err
 	}
 	c.s.counts.fetched.Add(1)
+	c.deleteOld(ctx, n.piece)
 	return nil
 }
 
@@ -296,17 +297,21 @@ func (c *collector) outcome(ctx context.Context, n need, f fetch, j job) (again,
 
 // download reads the report into the archive.
 func (c *collector) download(ctx context.Context, n need, j job, jobs int) error {
+	r, err := c.s.client.download(ctx, c.w, string(j.URL))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.stream.Close() }() // it was read, or the error is known
+	// Only reading takes one of the few places. Whoever held one while waiting
+	// for the gate would keep all other customers from their slots: four
+	// downloads of one customer, at that customer's pace.
+	r.stream.rest()
 	select {
 	case c.s.parsing <- struct{}{}:
 		defer func() { <-c.s.parsing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	r, err := c.s.client.download(ctx, c.w, string(j.URL))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.stream.Close() }() // it was read, or the error is known
 	p, err := newParser(r.stream, n.t, n.day, n.customer, !r.delimited)
 	if err != nil {
 		return err
@@ -336,9 +341,9 @@ func (c *collector) download(ctx context.Context, n need, j job, jobs int) error
 }
 
 // put stores rows as the current version of the piece, and ends its fetch in
-// the same transaction. The job it replaces is deleted at Naver, and its own
-// too when nobody will ask whether its day has changed. Without a job (0) the
-// one before stays, and is watched on.
+// the same transaction. The job it replaces is to be deleted at Naver, and its
+// own too when nobody will ask whether its day has changed. Without a job (0)
+// the one before stays, and is watched on.
 func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *meta, write func(*archive.Writer) error) error {
 	keep := id != 0 && n.day >= c.today-watchDays && c.keepLeft.Add(-1) >= 0
 	schema := n.t.schema(0)
@@ -375,9 +380,6 @@ func (c *collector) put(ctx context.Context, n need, id int64, p *parser, m *met
 	c.mu.Lock()
 	c.fetched[n.piece] = true
 	c.mu.Unlock()
-	if id != 0 {
-		c.deleteOld(ctx, n.piece)
-	}
 	return nil
 }
 

@@ -99,7 +99,7 @@ type watch struct {
 	life   context.Context // of the collecting; all waiters live in it
 	wg     *sync.WaitGroup // of the collecting
 	list   func(ctx context.Context) ([]job, error)
-	shared func(others int) // hears that one list has told of so many more jobs
+	shared func(others int) // hears that one list has ended the waiting for so many more jobs
 	builds *builds
 	now    func() time.Time
 	least  time.Duration // between two lists
@@ -255,9 +255,12 @@ func (w *watch) tell(jobs []job, err error) {
 	defer w.mu.Unlock()
 	now := w.now()
 	w.last = now
-	if err == nil && w.shared != nil {
-		w.shared(len(w.waiting) - 1)
-	}
+	ended := 0
+	defer func() {
+		if w.shared != nil {
+			w.shared(ended - 1)
+		}
+	}()
 	for id, wt := range w.waiting {
 		j, there := byID[id]
 		switch {
@@ -274,6 +277,7 @@ func (w *watch) tell(jobs []job, err error) {
 		case j.Status == statusBuilt && j.URL != "":
 			w.builds.saw(wt.report, now.Sub(wt.asked), wt.looks == 0)
 			wt.reply(answer{job: j})
+			ended++
 			continue
 		case j.Status == statusBuilt && wt.blank < blankMax:
 			wt.blank++
@@ -281,6 +285,7 @@ func (w *watch) tell(jobs []job, err error) {
 			continue
 		case j.Status == statusBuilt, j.Status == statusNone, j.Status == statusError, j.Status == statusChanged:
 			wt.reply(answer{job: j})
+			ended++
 			continue
 		}
 		wt.missing = 0
