@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,4 +75,33 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// TestReadingKeepsNobodyFromAsking: however slowly Naver's answers come, more
+// downloads are on their way than reports are read at once. Their turn is the
+// gate's business.
+func TestReadingKeepsNobodyFromAsking(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{}, nil)
+	customer := st.busy()[0]
+	st.must(st.order(customer, 1, "AD")) // reads the lists of the day, which are downloads too
+	var mu sync.Mutex
+	open, most := 0, 0
+	st.seen.block = func(r *http.Request) bool {
+		if r.URL.Path != "/report-download" {
+			return false
+		}
+		mu.Lock()
+		open++
+		most = max(most, open)
+		mu.Unlock()
+		time.Sleep(200 * time.Millisecond)
+		mu.Lock()
+		open--
+		mu.Unlock()
+		return false
+	}
+	st.must(st.order(customer, 4, "AD", "AD_DETAIL", "AD_CONVERSION"))
+	if most <= parsers {
+		t.Errorf("at most %d downloads at once", most)
+	}
 }
