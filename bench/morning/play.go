@@ -50,6 +50,14 @@ type Day struct {
 	// PerAccount is the mean, MaxPerAccount the most of one account.
 	PerAccount    float64 `json:"requests_per_account"`
 	MaxPerAccount int     `json:"max_requests_of_an_account"`
+	// Over45 is how many accounts took more than 45, Dearest what the dearest
+	// one asked for.
+	Over45  int            `json:"accounts_over_45"`
+	Dearest map[string]int `json:"dearest_account"`
+	// Refusals are the answers 429 by what refused and what was asked for,
+	// RefusedPerMinute by the minute since the house was opened.
+	Refusals         map[string]int `json:"refusals,omitempty"`
+	RefusedPerMinute []int          `json:"refused_per_minute,omitempty"`
 	// Start is when the first run was admitted, Ready when the last one of
 	// the morning ended, Seoul.
 	Start  string `json:"start"`
@@ -99,9 +107,11 @@ func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
 func (s Scenario) fill(ctx context.Context, dir string) (*stage, error) {
 	// The bubble begins in the year 2000: the mornings are those of 2026.
 	time.Sleep(time.Until(time.Date(2026, 11, firstMorning, 10, 0, 0, 0, table.KST)))
-	sim := vendor.New(vendor.Options{Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
+	net := &wire{}
+	sim := vendor.New(vendor.Options{Refused: net.refuse, Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
+	net.sim = sim
 	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
-		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: &wire{sim: sim}}}
+		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: net}}
 	if err := st.open(ctx); err != nil {
 		return nil, err
 	}
@@ -280,11 +290,11 @@ func (st *stage) watch(ctx context.Context, opened, published, whole time.Time) 
 // day is what happened since the instant.
 func (st *stage) day(ctx context.Context, since time.Time) (d Day, err error) {
 	t := st.net.take()
-	d = Day{Day: since.In(table.KST).Format(time.DateOnly), Requests: t.sum(), Refused: t.refused, Calls: t.calls, Probes: len(t.notReady)}
+	d = Day{Day: since.In(table.KST).Format(time.DateOnly), Requests: sum(t.calls), Refused: len(t.refused), Calls: t.calls, Probes: len(t.notReady)}
 	d.PerAccount = float64(d.Requests) / float64(st.s.Accounts)
-	for _, n := range t.of {
-		d.MaxPerAccount = max(d.MaxPerAccount, n)
-	}
+	d.Over45, d.Dearest = t.dearest()
+	d.MaxPerAccount = sum(d.Dearest)
+	d.Refusals, d.RefusedPerMinute = t.refusals(since)
 	for i, at := range t.notReady {
 		n := 1
 		for _, more := range t.notReady[i+1:] {

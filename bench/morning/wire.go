@@ -23,11 +23,17 @@ type wire struct {
 	rates []quota.Rate // what the gate has learned, kept over a restart
 
 	mu    sync.Mutex
-	calls map[string]int // accepted, by "METHOD /path"
-	of    map[string]int // accepted, by customer
+	calls map[string]int            // accepted, by "METHOD /path"
+	of    map[string]map[string]int // the same by customer
 	// refused are answers 429, notReady answers 20007 with when they came.
-	refused  int
+	refused  []refusal
 	notReady []time.Time
+}
+
+// refusal is an answer 429: what refused what, and when.
+type refusal struct {
+	scope, op, customer string
+	at                  time.Time
 }
 
 // RoundTrip asks the simulator.
@@ -62,27 +68,42 @@ func (w *wire) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	}, nil
 }
 
-func (w *wire) count(r *http.Request, a *answer) {
+// op is what r asks for: "METHOD /path", without ids.
+func op(r *http.Request) string {
 	path := r.URL.Path
 	for _, p := range []string{"/stat-reports/", "/master-reports/"} {
 		if strings.HasPrefix(path, p) {
 			path = p + "{id}"
 		}
 	}
+	return r.Method + " " + path
+}
+
+// refuse notes which scope refused r; the simulator tells it.
+func (w *wire) refuse(scope string, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = append(w.refused, refusal{scope, op(r), r.Header.Get("X-Customer"), time.Now()})
+}
+
+func (w *wire) count(r *http.Request, a *answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case a.code == http.StatusTooManyRequests:
-		w.refused++
 		return
 	case a.code == http.StatusBadRequest && bytes.Contains(a.body.Bytes(), []byte("20007")):
 		w.notReady = append(w.notReady, time.Now())
 	}
 	if w.calls == nil {
-		w.calls, w.of = map[string]int{}, map[string]int{}
+		w.calls, w.of = map[string]int{}, map[string]map[string]int{}
 	}
-	w.calls[r.Method+" "+path]++
-	w.of[r.Header.Get("X-Customer")]++
+	w.calls[op(r)]++
+	who := r.Header.Get("X-Customer")
+	if w.of[who] == nil {
+		w.of[who] = map[string]int{}
+	}
+	w.of[who][op(r)]++
 }
 
 // take returns what was counted and starts anew.
@@ -90,22 +111,8 @@ func (w *wire) take() tally {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := tally{calls: w.calls, of: w.of, refused: w.refused, notReady: w.notReady}
-	w.calls, w.of, w.refused, w.notReady = nil, nil, 0, nil
+	w.calls, w.of, w.refused, w.notReady = nil, nil, nil, nil
 	return t
-}
-
-// tally is what was counted over some time.
-type tally struct {
-	calls, of map[string]int
-	refused   int
-	notReady  []time.Time
-}
-
-func (t tally) sum() (n int) {
-	for _, v := range t.calls {
-		n += v
-	}
-	return n
 }
 
 // answer is an http.ResponseWriter in memory.

@@ -167,6 +167,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*call, bool) {
 		who.license, who.customer = c.license, c.customer
 	}
 	scope, passed := s.limiter.allow(who, c.now)
+	if !passed && s.o.Refused != nil {
+		s.o.Refused(scope, r)
+	}
 	tx := s.nextTx()
 	s.mu.Unlock()
 	w.Header()[txHeader] = []string{tx}

@@ -55,6 +55,9 @@ type Options struct {
 	ClientIP func(*http.Request) string
 	// BaseURL begins download links; "" takes scheme and Host of the request.
 	BaseURL string
+	// Refused hears which scope refused a request, while nothing else is
+	// answered; nil: nobody does. A client cannot learn it from an answer.
+	Refused func(scope string, r *http.Request)
 	// Logger gets one line per request at debug level; nil is silent.
 	Logger *slog.Logger
 }
