@@ -66,7 +66,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	if h.box, err = seal.New(make([]byte, seal.KeySize)); err != nil {
 		return err
 	}
-	h.jobs = jobs.New(h.d, jobs.Options{Log: log, Process: "p"})
+	h.jobs = jobs.New(h.d, jobs.Options{Log: log, Process: "p", Poll: 5 * time.Second})
 	incidents := incident.New(h.d, h.jobs, log)
 	h.keys = account.New(h.d, h.jobs, h.box, incidents, log)
 	h.keys.OnUsable(func(ctx context.Context, keyID string) error {

@@ -9,6 +9,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -52,6 +53,9 @@ type Options struct {
 	Log *slog.Logger
 	// Process is the name of this process; it serves ProcessQueue(Process).
 	Process string
+	// Poll is how long a job may lie that nothing has told of: one that was
+	// planned for later, or one whose notice was lost. 0 means 500 ms.
+	Poll time.Duration
 }
 
 // Jobs enqueues and, once started, handles.
@@ -203,7 +207,7 @@ func (j *Jobs) client() (err error) {
 		// Settings by measurement, docs/adr/0004: River's own defaults cap a
 		// queue at ten fetches a second.
 		FetchCooldown:        20 * time.Millisecond,
-		FetchPollInterval:    500 * time.Millisecond,
+		FetchPollInterval:    cmp.Or(j.o.Poll, 500*time.Millisecond),
 		JobTimeout:           time.Minute,
 		RescueStuckJobsAfter: 10 * time.Minute,
 		ErrorHandler:         (*failures)(j),
