@@ -171,6 +171,11 @@ func (im *Import) Close() {
 	if im.flow != nil {
 		im.flow.Close()
 	}
+	if im.source != nil {
+		ctx, stop := context.WithTimeout(context.Background(), keepWithin)
+		defer stop()
+		_ = im.source.Close(ctx) // the next import learns anew
+	}
 	if im.d != nil {
 		_ = im.d.Close()
 	}

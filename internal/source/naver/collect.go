@@ -49,7 +49,6 @@ type collector struct {
 	campaigns []string   // nil: not known
 	listed    []campaign // as this collecting has read them
 	listsRead int        // daily lists that this collecting has read
-	settled   int        // pieces that /stats alone has shown to be empty
 
 	mu      sync.Mutex
 	snap    snapshot // of whoever holds the names

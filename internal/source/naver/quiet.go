@@ -91,7 +91,6 @@ func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error
 	}
 	c.s.counts.quiet.Add(int64(len(settle)))
 	c.spare(WhyIdle, max(callsPerPiece*len(settle)-calls, 0))
-	c.settled += len(settle)
 	pl.needs = rest
 	if !looked {
 		pl.watch, pl.prove = false, false
