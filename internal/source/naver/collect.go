@@ -48,6 +48,7 @@ type collector struct {
 	asked     map[table.Day]activity
 	campaigns []string   // nil: not known
 	listed    []campaign // as this collecting has read them
+	stirs     bool       // /stats has shown that the account is not idle
 	listsRead int        // daily lists that this collecting has read
 
 	mu      sync.Mutex

@@ -220,7 +220,11 @@ func TestIdleAccountWakes(t *testing.T) {
 	st.must(st.order(st.busy()[1], 1, "AD"))
 	o = st.order(customer, 4, "AD")
 	o.Routine = true
+	st.seen.take()
 	st.must(o)
+	if calls, _ := st.seen.take(); calls["GET /stats"] != 1 {
+		t.Errorf("asked %d times whether it is idle", calls["GET /stats"])
+	}
 	if _, rows := st.rows(o, "AD"); len(rows) == 0 {
 		t.Error("an active account was taken for an idle one")
 	}

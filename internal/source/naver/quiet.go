@@ -53,7 +53,7 @@ const conversionsFor = 20
 // been looked at before; where all days are empty, /stats tells that as well,
 // over all days whose jobs would be looked at.
 func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error {
-	if c.o.Force || !c.s.ready.has(c.today-1) || !pl.idle(c.today, c.s.o.RefetchDays) {
+	if c.o.Force || c.stirs || !c.s.ready.has(c.today-1) || !pl.idle(c.today, c.s.o.RefetchDays) {
 		return nil
 	}
 	recent, err := c.s.o.Archive.AnyRows(ctx, Platform, c.o.CustomerID, c.today-conversionsFor, c.today-1)
@@ -81,7 +81,7 @@ func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error
 		}
 	}
 	quiet, calls, err := c.nothingIn(ctx, from, to)
-	if err != nil || !quiet {
+	if c.stirs = !quiet; err != nil || c.stirs {
 		return err
 	}
 	for _, n := range settle {

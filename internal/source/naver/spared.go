@@ -22,7 +22,7 @@ const (
 	WhyKept   Why = "kept"   // days that are stored: two requests for a report of a day
 	WhyShared Why = "shared" // reports that somebody else was fetching already
 	WhyLists  Why = "lists"  // lists of entities that were read today already
-	WhyPolls  Why = "polls"  // one list tells the states of many jobs, at a learned time
+	WhyPolls  Why = "polls"  // one list has ended the waiting for many jobs, or was read within the hour
 	WhyIdle   Why = "idle"   // accounts in which nothing happens
 )
 
@@ -52,7 +52,8 @@ type sparedBy struct {
 	why Why
 }
 
-// spare counts requests that this collecting did not have to make.
+// spare counts requests that this collecting did not have to make, and sees to
+// it that what was counted and learned is written in a while.
 func (c *collector) spare(why Why, requests int) {
 	l := &c.s.ledger
 	l.mu.Lock()
