@@ -6,8 +6,8 @@ import (
 )
 
 // The gate knows what waits and how fast it goes, so it can say when each
-// flow ends. It lets the known work run dry in thought: the bulk shares the
-// rate of its licence evenly, each flow no faster than its customer allows.
+// flow ends. It lets the known work run dry in thought, in the order in which
+// fair.go serves it.
 
 // ending is when a flow is expected to end, seconds since the engine began.
 type ending struct {
@@ -15,22 +15,25 @@ type ending struct {
 	from, to float64
 }
 
+// The constants were fitted to the worlds of bench bulk on seeds 1-8, all of
+// them taken together: in its first minute a limit that will move looks like
+// one that will not.
 const (
-	// showAfter is how long a desk must have been busy, in seconds, before a
-	// forecast is shown: the rate is a guess until then.
-	showAfter = 20.
+	// A forecast is shown first when a tenth of the time that all takes has
+	// passed, but showFrom to showBy seconds after the work began: before that
+	// the rate is a guess, and what is found out later makes it little better.
+	showPart, showFrom, showBy = 0.1, 40., 60.
+	// sooner and later are how much sooner and later than expected the end may
+	// be, as shares of the time left. Later is likelier: limits fall more than
+	// they rise, and people come.
+	sooner, later = 0.16, 0.22
+	// A rate that swings by more than calm has been low for a while and may
+	// come back: per unit above it the end may be so much sooner, at most.
+	calm, perSwing, swingMost = 0.2, 0.5, 0.15
 	// reply is what the last call takes on the wire, in seconds.
 	reply = 0.15
-	// doubt is the least half width of a range, as a share of the time left,
-	// doubtMax the largest. Slower than expected is likelier than faster:
-	// limits fall more than they rise, and people come.
-	doubt, doubtMax = 0.135, 0.155
-	late            = 0.08
 	// sure is how many refusals must have taught a rate that is not in use.
 	sure = 10
-	// swing is how long a rate keeps to one side of its mean, in seconds:
-	// over longer times its swings cancel out.
-	swing = 30.
 )
 
 // forecast is the ends of all flows that began at this desk; empty while too
@@ -48,7 +51,7 @@ func (d *desk) forecast(now float64) []ending {
 		}
 	}
 	for g, lines := range groups {
-		if rate, vary, ok := d.speed(now, g); ok {
+		if rate, vary, ok := g.speed(now, lines); ok {
 			d.foreseen = append(d.foreseen, runDry(now, lines, rate, vary)...)
 		}
 	}
@@ -66,56 +69,117 @@ func innermostCommon(scopes []*instance) *instance {
 	return g
 }
 
-// speed is how many calls a second a group gets, and how much that swings.
-func (d *desk) speed(now float64, g *instance) (rate, vary float64, ok bool) {
-	if g.policy.Kind != Learned {
-		return g.perSecond(), 0, true
+// speed is how many calls a second a scope gives, and how much that swings;
+// not ok while too little is known for the work of these lines.
+func (s *instance) speed(now float64, lines []*line) (rate, vary float64, ok bool) {
+	if s.policy.Kind != Learned {
+		rate = s.perSecond()
+		return rate, 0, rate > 0
 	}
-	s := &g.stats
+	st := &s.stats
+	busy, taught := st.steadyFor(now), st.taught
+	if busy == 0 {
+		taught = st.totalRefused
+	}
+	used := st.slow.rate(now) - st.slowRefused.rate(now)
+	whole := busy + total(lines)/max(used, 1e-9)
 	switch {
-	case s.steadyFor(now) >= showAfter:
-		rate = s.slow.rate(now) * (1 - s.slowRefused.rate(now)/max(s.slow.rate(now), 1e-9))
-	case g.pacer.charges >= sure || g.stored:
-		rate = g.pacer.rate * (1 - g.pacer.room)
-	default:
-		return 0, 0, false
+	case busy > 0 && busy >= min(showBy, max(showFrom, showPart*whole)):
+		rate = used
+	case taught >= sure || s.stored: // known from before
+		rate = s.pacer.rate * (1 - s.pacer.room)
 	}
-	mean, square := s.mean, s.square
-	if mean > 0 {
-		vary = math.Sqrt(max(0, square/mean/mean-1))
+	if st.mean > 0 {
+		vary = math.Sqrt(max(0, st.square/st.mean/st.mean-1))
 	}
 	return rate, vary, rate > 0.05
 }
 
-// runDry lets the lines share a rate until all are done.
-func runDry(now float64, lines []*line, rate, vary float64) []ending {
-	left := make([]float64, len(lines))
-	open := make([]int, 0, len(lines))
-	for i, l := range lines {
-		left[i] = float64(l.flow.Left)
-		open = append(open, i)
+// total is how many calls the lines have left.
+func total(lines []*line) float64 {
+	n := 0.
+	for _, l := range lines {
+		n += float64(l.flow.Left)
 	}
-	var ends []ending
-	t := 0.
-	for len(open) > 0 {
-		least := math.Inf(1)
-		for _, i := range open {
-			least = min(least, left[i])
+	return n
+}
+
+// share is a flow while it runs dry.
+type share struct {
+	line      *line
+	left      float64 // calls
+	pace, get float64 // calls a second: at most, and now
+	turn      Class   // as whose it is served
+}
+
+// runDry lets the lines share a rate until all are done, in steps of a
+// fiftieth to a sixteenth of the time that is left.
+func runDry(now float64, lines []*line, rate, vary float64) []ending {
+	open := make([]share, len(lines))
+	for i, l := range lines {
+		n := float64(l.flow.Left)
+		open[i] = share{line: l, left: n, pace: n / max(l.need(), 1e-6)}
+	}
+	ends := make([]ending, 0, len(lines))
+	sum := total(lines)
+	less := sooner + min(swingMost, perSwing*max(0, vary-calm))
+	for t := 0.; len(open) > 0; {
+		horizon, first := sum/rate, math.Inf(1)
+		for _, f := range open {
+			horizon = max(horizon, f.left/f.pace)
 		}
-		t += least * float64(len(open)) / rate
+		divide(open, rate, horizon)
+		for _, f := range open {
+			first = min(first, f.left/f.get)
+		}
+		step := max(0.2, horizon/50, min(horizon/16, first))
 		rest := open[:0]
-		for _, i := range open {
-			if left[i] -= least; left[i] > 1e-9 {
-				rest = append(rest, i)
+		for _, f := range open {
+			if took := f.left / f.get; took <= step {
+				end := t + took + reply
+				ends = append(ends, ending{f.line, now + end*(1-less), now + end*(1+later)})
+				sum -= f.left
 				continue
 			}
-			end := max(t, lines[i].need()) + reply
-			w := min(doubtMax, doubt+1.28*vary*math.Sqrt(min(1, swing/max(end, 1))))
-			ends = append(ends, ending{lines[i], now + end*(1-w), now + end*(1+w+late) + 0.5})
+			f.left -= f.get * step
+			sum -= f.get * step
+			rest = append(rest, f)
 		}
-		open = rest
+		open, t = rest, t+step
 	}
 	return ends
+}
+
+// divide gives each flow its part of the rate, as pick does: first people and
+// what is critical, at their customers' pace; then bulk evenly; then backfill.
+func divide(open []share, rate, horizon float64) {
+	var n, pace [classes]float64
+	for i := range open {
+		f := &open[i]
+		if f.turn = f.line.flow.Class; f.left > critical*horizon*f.pace {
+			f.turn = Interactive
+		}
+		n[f.turn]++
+		pace[f.turn] += f.pace
+	}
+	for turn := range classes {
+		if n[turn] == 0 {
+			continue
+		}
+		given, part := 0., min(1, rate/pace[turn])
+		for i := range open {
+			f := &open[i]
+			if f.turn != turn {
+				continue
+			}
+			if f.get = f.pace * part; turn != Interactive {
+				f.get = min(f.pace, rate/n[turn])
+			}
+			f.get = max(f.get, 1e-9)
+			given += f.get
+		}
+		rate = max(0, rate-given)
+	}
 }
 
 // Forecast is when a flow is expected to have its last answer; false while
@@ -153,15 +217,15 @@ func (e *Engine) Foresee(now time.Time, scopes []Scope, calls, reports int) (Ran
 		}
 	}
 	d, common := e.desk(scopes[0]), innermostCommon(l.under)
-	rate, vary, ok := d.speed(at, common)
-	if !ok {
-		return Range{}, false
-	}
 	lines := []*line{l}
 	for _, f := range d.flows {
 		if m := f.lines[d]; m != nil && f.Left > 0 && len(m.under) > 0 && innermostCommon(m.under) == common {
 			lines = append(lines, m)
 		}
+	}
+	rate, vary, ok := common.speed(at, lines)
+	if !ok {
+		return Range{}, false
 	}
 	for _, end := range runDry(at, lines, rate, vary) {
 		if end.line == l {

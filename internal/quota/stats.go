@@ -40,9 +40,10 @@ type stats struct {
 	bound             decay // of the calls of the last seconds, those that waited for it
 	all               decay
 	slow, slowRefused decay   // for the forecast
-	mean, square      float64 // of the sends in a second, over some minutes
-	second            float64
-	inSecond          float64
+	taught            int64   // refusals before busySince
+	blocks            float64 // of 5 s, for mean and square
+	mean, square      float64 // of the sends in a second, over the last ten blocks or so
+	block, inBlock    float64 // when the block began, its sends
 	busySince, last   float64
 	total             int64
 	totalRefused      int64
@@ -53,7 +54,7 @@ type stats struct {
 func (s *stats) buckets(now float64) [2]*bucket {
 	if s.long == nil {
 		s.long = make([]bucket, longBuckets)
-		s.recent.tau, s.bound.tau, s.all.tau, s.slow.tau, s.slowRefused.tau = 3, 10, 10, 10, 10
+		s.recent.tau, s.bound.tau, s.all.tau, s.slow.tau, s.slowRefused.tau = 3, 10, 10, 30, 30
 	}
 	a, b := int32(now/shortSpan), int32(now/longSpan)
 	x, y := &s.short[a%shortBuckets], &s.long[b%longBuckets]
@@ -91,20 +92,18 @@ func (s *stats) binding(now float64) bool {
 // pulse counts calls per 5 s, for how much the rate swings.
 func (s *stats) pulse(now float64) {
 	if now-s.last > 3 {
-		s.busySince, s.second, s.inSecond = now, now, 0
+		s.busySince, s.taught, s.block, s.inBlock = now, s.totalRefused, now, 0
 		s.slow, s.slowRefused = decay{tau: s.slow.tau}, decay{tau: s.slow.tau}
 	}
 	s.last = now
 	s.slow.add(now, 1)
-	s.inSecond++
-	if d := now - s.second; d >= 5 {
-		r := s.inSecond / d
-		if w := 0.1; s.mean == 0 {
-			s.mean, s.square = r, r*r
-		} else {
-			s.mean, s.square = s.mean+w*(r-s.mean), s.square+w*(r*r-s.square)
-		}
-		s.second, s.inSecond = now, 0
+	s.inBlock++
+	if d := now - s.block; d >= 5 {
+		r := s.inBlock / d
+		s.blocks++
+		w := max(0.1, 1/s.blocks)
+		s.mean, s.square = s.mean+w*(r-s.mean), s.square+w*(r*r-s.square)
+		s.block, s.inBlock = now, 0
 	}
 }
 

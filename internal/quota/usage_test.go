@@ -69,21 +69,30 @@ func TestUsageOfAnUnknownLicence(t *testing.T) {
 	}
 }
 
-// What waits outside of the gate ends after what is in it has had its share.
+// What waits outside of the gate is foreseen to share with what is in it; and
+// so it does.
 func TestForeseenWorkQueuesUp(t *testing.T) {
 	p := newPlay(func(float64) float64 { return 20 })
-	f := p.e.Open(FlowOptions{ID: "r", Class: Bulk, Left: 6000})
-	if _, ok := p.e.Foresee(t0, naver("l", "x"), 100, 0); ok {
+	for _, c := range []string{"c1", "c2", "c3"} {
+		p.enqueue(p.e.Open(FlowOptions{ID: c, Class: Bulk, Left: 2000}), 2000, naver("l", c)...)
+	}
+	if _, ok := p.e.Foresee(at(p.now), naver("l", "x"), 100, 0); ok {
 		t.Error("foreseen before anything is known")
 	}
-	for _, c := range []string{"c1", "c2", "c3"} {
-		p.enqueue(f, 2000, naver("l", c)...)
-	}
-	p.until(40)
+	p.until(50)
 	r, ok := p.e.Foresee(at(p.now), naver("l", "x"), 100, 0)
-	// Half of 20/s for 100 calls: 10 s.
-	if !ok || r.From.Before(at(p.now+7)) || r.To.After(at(p.now+15)) {
-		t.Errorf("from %.1f to %.1f s, %v", r.From.Sub(at(p.now)).Seconds(), r.To.Sub(at(p.now)).Seconds(), ok)
+	left, end := 100, 0.
+	p.onAnswer = func(now float64, tk *Ticket, refused bool) {
+		if tk.line.flow.ID == "x" && !refused {
+			if left--; left == 0 {
+				end = now
+			}
+		}
+	}
+	p.enqueue(p.e.Open(FlowOptions{ID: "x", Class: Bulk, Left: 100}), 100, naver("l", "x")...)
+	p.until(100)
+	if !ok || end == 0 || at(end).Before(r.From) || at(end).After(r.To) {
+		t.Errorf("from %.1f to %.1f s, %v; it ended at %.1f s", r.From.Sub(t0).Seconds(), r.To.Sub(t0).Seconds(), ok, end)
 	}
 }
 
