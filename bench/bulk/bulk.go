@@ -56,9 +56,12 @@ type Row struct {
 	Jain     float64 `json:"jain"`
 	DNF      int     `json:"dnf"` // mornings given up at six times the ideal
 	// Of the gate: raw data that ended inside the range they were first
-	// shown, and the median width of these ranges, both in percent.
+	// shown, the median width of these ranges, and those that were shown one
+	// before they ended, all in percent; and the median time until then.
 	Inside float64 `json:"forecast_inside_percent"`
 	Width  float64 `json:"forecast_width_percent"`
+	Shown  float64 `json:"forecast_shown_percent"`
+	Wait   float64 `json:"forecast_shown_after_s"`
 	// Of the world "drop": means over all falls and returns.
 	FallRefusals float64 `json:"refusals_until_right,omitempty"`
 	FallMost     int     `json:"refusals_until_right_most,omitempty"`
@@ -197,8 +200,8 @@ func playWorld(ctx context.Context, w world, o Options) ([]Row, error) {
 
 // mean is what several mornings have in common.
 func mean(outs []outcome) (r Row) {
-	var ended, falls, shown, inside float64
-	var people, widths []float64
+	var ended, falls, jobs, shown, inside float64
+	var people, widths, waits []float64
 	for _, o := range outs {
 		r.Refused += 100 * o.refused / float64(len(outs))
 		people = append(people, o.interactive...)
@@ -209,8 +212,8 @@ func mean(outs []outcome) (r Row) {
 		ended++
 		r.Makespan += o.makespan / o.ideal
 		r.Jain += o.jain
-		shown, inside = shown+float64(o.shown), inside+float64(o.inside)
-		widths = append(widths, o.widths...)
+		jobs, shown, inside = jobs+float64(o.jobs), shown+float64(o.shown), inside+float64(o.inside)
+		widths, waits = append(widths, o.widths...), append(waits, o.waits...)
 		for _, s := range o.steps {
 			r.Back += s.back
 			r.BackMost = max(r.BackMost, s.back)
@@ -227,7 +230,9 @@ func mean(outs []outcome) (r Row) {
 	}
 	if shown > 0 {
 		slices.Sort(widths)
+		slices.Sort(waits)
 		r.Inside, r.Width = 100*inside/shown, 100*widths[len(widths)/2]
+		r.Shown, r.Wait = 100*shown/jobs, waits[len(waits)/2]
 	}
 	if len(people) > 0 {
 		slices.Sort(people)
@@ -277,7 +282,8 @@ func printWorld(out io.Writer, w world, rows []Row) {
 			continue
 		}
 		if r.Width > 0 {
-			fmt.Fprintf(out, "%s: %.0f %% of the ends in the range first shown (aim ≥ 80), median width %.0f %% of the time left (aim ≤ 40)\n", variant{r.Punish, r.Drift}, r.Inside, r.Width)
+			fmt.Fprintf(out, "%s: %.0f %% of the ends in the range first shown (aim ≥ 80), median width %.0f %% of the time left (aim ≤ 40); %.0f %% shown one, after %.0f s\n",
+				variant{r.Punish, r.Drift}, r.Inside, r.Width, r.Shown, r.Wait)
 		}
 		if r.Back > 0 {
 			fmt.Fprintf(out, "%s: after a fall %.1f refusals until the rate is right, most %d (aim ≤ 12); back at 95 %% after %.1f s, most %.1f s (aim ≤ 6)\n",

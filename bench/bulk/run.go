@@ -13,7 +13,9 @@ type outcome struct {
 	interactive              []float64 // how long each took, seconds
 	jain                     float64
 	shown, inside            int       // raw data that were shown a range of ends, and ended in it
+	jobs                     int       // all raw data
 	widths                   []float64 // width of each range ÷ the time that was left
+	waits                    []float64 // seconds until each was shown
 	steps                    []stepDown
 }
 
@@ -52,6 +54,7 @@ func play(w world, v variant, make func(*setup) client, seed uint64) outcome {
 		o.steps = watch.done(s.makespan)
 	}
 	if learns {
+		o.jobs = len(set.load.jobs)
 		for _, j := range set.load.jobs {
 			if r := g.seen[j]; r != nil {
 				o.shown++
@@ -59,6 +62,7 @@ func play(w world, v variant, make func(*setup) client, seed uint64) outcome {
 					o.inside++
 				}
 				o.widths = append(o.widths, (r.to-r.from)/max(1, j.end-r.at))
+				o.waits = append(o.waits, r.at)
 			}
 		}
 	}
