@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"imreport/internal/quota"
 	"imreport/internal/run"
 	"imreport/internal/table"
 )
@@ -152,7 +153,7 @@ func (c *collector) collect(parent context.Context) error {
 		return err
 	}
 	c.watch = &watch{
-		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll, patient: c.o.Patient,
+		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll, patient: c.patient, most: min(patience, c.s.o.ReportDeadline/3),
 		list:   func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
 		shared: func(others int) { c.spare(WhyPolls, others) },
 	}
@@ -174,6 +175,12 @@ func (c *collector) collect(parent context.Context) error {
 		return either(worst, err)
 	}
 	return c.without(worst)
+}
+
+// patient reports whether still nobody looks on: who does may lend the run
+// their class later.
+func (c *collector) patient() bool {
+	return c.o.Patient && (c.o.Flow == nil || c.o.Flow.Class() != quota.Interactive)
 }
 
 // held is what a run does whose day is not published: what does not depend on

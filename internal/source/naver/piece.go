@@ -87,6 +87,8 @@ func (c *collector) joined() {
 
 // fetch does what piece says, from where the fetch stands.
 func (c *collector) fetch(ctx context.Context, n need, f fetch) error {
+	c.watch.comes(n.piece)
+	defer c.watch.came(n.piece)
 	var last error
 	late := 0
 	for made := 0; ; {

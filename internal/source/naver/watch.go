@@ -55,12 +55,14 @@ func (b *builds) saw(report string, d time.Duration, first bool) {
 	case !ok:
 		old = firstGuess
 	}
-	if first && d > old+old/8 {
-		// Looked at later than it was expected: hardly any news.
+	switch {
+	case first && d > 2*old:
+		// Looked at long after it was expected: no news.
+	case first && d > old+old/8:
 		old = time.Duration(float64(old) * buildHardly)
-	} else if first {
+	case first:
 		old = time.Duration(float64(old) * buildShorter)
-	} else {
+	default:
 		old = min(time.Duration(float64(old)*buildLonger), max(d, old))
 	}
 	b.wait[report] = min(max(old, buildLeast), buildMost)
@@ -103,11 +105,14 @@ type watch struct {
 	builds *builds
 	now    func() time.Time
 	least  time.Duration // between two lists
-	// patient: nobody looks on, so that a list is read when most of what is
-	// waited for is likely to be ready, not as soon as something is.
-	patient bool
+	// patient: nobody looks on, so that a list is read when all that is waited
+	// for and all that is just being asked for is likely to be ready, not as
+	// soon as something is. It may change meanwhile; nil: nobody is patient.
+	patient func() bool
+	most    time.Duration // for which who is patient waits at most
 
 	mu      sync.Mutex
+	coming  map[piece]bool // being asked for, not waited for yet
 	waiting map[int64]*waiter
 	polling bool
 	last    time.Time
@@ -133,8 +138,12 @@ type answer struct {
 const (
 	pollMin = 700 * time.Millisecond
 	pollMax = 30 * time.Second
-	// patience is how long the first that is due may wait for the last.
-	patience = 10 * time.Second
+	// patience is how long the oldest job may wait for those asked for after
+	// it: where hundreds of accounts share a licence, the jobs of each are made
+	// one by one over minutes.
+	patience = 4 * time.Minute
+	// recheck is how often who is patient looks whether somebody waits now.
+	recheck = 5 * time.Second
 	// patientShare is by how many quarters of the learned time who is patient
 	// looks: later than for 8 of 10.
 	patientShare = 5
@@ -150,7 +159,7 @@ const (
 func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline time.Time) (job, error) {
 	wt := &waiter{report: p.report, asked: asked, answer: make(chan answer, 1)}
 	expect := w.builds.expect(p.report)
-	if w.patient {
+	if w.calm() {
 		expect = expect * patientShare / 4
 	}
 	wt.due = asked.Add(expect)
@@ -162,14 +171,12 @@ func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline tim
 		w.waiting, w.kick = map[int64]*waiter{}, make(chan struct{}, 1)
 	}
 	w.waiting[id] = wt
+	delete(w.coming, p)
 	if !w.polling {
 		w.polling = true
 		w.wg.Go(func() { w.poll(w.life) })
 	} else {
-		select {
-		case w.kick <- struct{}{}:
-		default:
-		}
+		w.news()
 	}
 	w.mu.Unlock()
 	defer func() {
@@ -194,6 +201,75 @@ func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline tim
 	}
 }
 
+// comes says that p is being asked for; came that it is not any more, whether
+// it is waited for or not.
+func (w *watch) comes(p piece) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.coming == nil {
+		w.coming = map[piece]bool{}
+	}
+	w.coming[p] = true
+}
+
+func (w *watch) came(p piece) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.coming[p] {
+		delete(w.coming, p)
+		w.news()
+	}
+}
+
+// news makes poll look anew at what is waited for. The lock is held.
+func (w *watch) news() {
+	select {
+	case w.kick <- struct{}{}:
+	default: // it will anyway, or nobody polls
+	}
+}
+
+func (w *watch) calm() bool { return w.patient != nil && w.patient() }
+
+// due is when to list: when the first is likely to be ready, or a little later
+// with those who are due soon after; who is patient waits for all, those
+// included that are just being asked for. The lock is held.
+func (w *watch) due() time.Time {
+	var first, last, oldest time.Time
+	for _, wt := range w.waiting {
+		if first.IsZero() || wt.due.Before(first) {
+			first = wt.due
+		}
+		if wt.due.After(last) {
+			last = wt.due
+		}
+		if oldest.IsZero() || wt.asked.Before(oldest) {
+			oldest = wt.asked
+		}
+	}
+	due := first
+	if w.calm() {
+		end := oldest.Add(w.most)
+		if len(w.coming) > 0 || last.After(end) {
+			last = end
+		}
+		if last.After(due) {
+			due = last
+		}
+	} else {
+		for _, wt := range w.waiting {
+			if wt.due.After(due) && wt.due.Sub(first) <= first.Sub(wt.asked)/4 {
+				due = wt.due
+			}
+		}
+	}
+	// Who has waited for long can wait a sixth longer.
+	if early := w.last.Add(max(w.least, min(w.last.Sub(oldest)/6, pollMax))); due.Before(early) {
+		due = early
+	}
+	return due
+}
+
 // poll lists until nobody waits.
 func (w *watch) poll(ctx context.Context) {
 	for {
@@ -203,43 +279,17 @@ func (w *watch) poll(ctx context.Context) {
 			w.mu.Unlock()
 			return
 		}
-		var due, oldest time.Time
-		for _, wt := range w.waiting {
-			if due.IsZero() || wt.due.Before(due) {
-				due = wt.due
-			}
-			if oldest.IsZero() || wt.asked.Before(oldest) {
-				oldest = wt.asked
-			}
-		}
-		// Those who are due a little later are waited for: one list less.
-		late := due
-		for _, wt := range w.waiting {
-			wait := due.Sub(wt.asked) / 4
-			if w.patient {
-				wait = max(wait, patience)
-			}
-			if wt.due.After(late) && wt.due.Sub(due) <= wait {
-				late = wt.due
-			}
-		}
-		due = late
-		// Who has waited for long can wait a sixth longer.
-		if early := w.last.Add(max(w.least, min(w.last.Sub(oldest)/6, pollMax))); due.Before(early) {
-			due = early
-		}
+		due := w.due()
 		w.mu.Unlock()
 		if d := due.Sub(w.now()); d > 0 {
-			t := time.NewTimer(d)
+			t := time.NewTimer(min(d, recheck))
 			select {
 			case <-t.C:
-			case <-w.kick: // somebody who is due earlier
-				t.Stop()
-				continue
+			case <-w.kick: // somebody who is due earlier, or nobody to come
 			case <-ctx.Done():
-				t.Stop()
-				continue
 			}
+			t.Stop()
+			continue
 		}
 		jobs, err := w.list(ctx)
 		w.tell(jobs, err)
@@ -265,18 +315,18 @@ func (w *watch) tell(jobs []job, err error) {
 		j, there := byID[id]
 		switch {
 		case err != nil:
-			wt.reply(answer{err: err})
+			w.reply(id, answer{err: err})
 			continue
 		case !there:
 			if wt.missing++; wt.missing >= 2 {
-				wt.reply(answer{lost: true})
+				w.reply(id, answer{lost: true})
 				continue
 			}
 			wt.due = now.Add(w.least)
 			continue
 		case j.Status == statusBuilt && j.URL != "":
 			w.builds.saw(wt.report, now.Sub(wt.asked), wt.looks == 0)
-			wt.reply(answer{job: j})
+			w.reply(id, answer{job: j})
 			ended++
 			continue
 		case j.Status == statusBuilt && wt.blank < blankMax:
@@ -284,7 +334,7 @@ func (w *watch) tell(jobs []job, err error) {
 			wt.due = now.Add(w.least)
 			continue
 		case j.Status == statusBuilt, j.Status == statusNone, j.Status == statusError, j.Status == statusChanged:
-			wt.reply(answer{job: j})
+			w.reply(id, answer{job: j})
 			ended++
 			continue
 		}
@@ -296,9 +346,9 @@ func (w *watch) tell(jobs []job, err error) {
 	}
 }
 
-func (wt *waiter) reply(a answer) {
-	select {
-	case wt.answer <- a:
-	default: // it has one already and is about to take it
-	}
+// reply ends the waiting for the job: it is not listed for once more. The lock
+// is held.
+func (w *watch) reply(id int64, a answer) {
+	w.waiting[id].answer <- a // there is room: nobody has replied before
+	delete(w.waiting, id)
 }

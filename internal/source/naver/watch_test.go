@@ -1,8 +1,12 @@
 package naver
 
 import (
+	"context"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -85,4 +89,68 @@ func TestReadinessLetsOneAsk(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWhoIsPatientListsOnce: twelve jobs of one customer that are made one
+// every five seconds, as where many share a licence. They take 3 s to build.
+func TestWhoIsPatientListsOnce(t *testing.T) {
+	play := func(t *testing.T, patient func() bool, lost int) (lists int, took time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			var wg, polls sync.WaitGroup
+			var n atomic.Int64
+			built := map[int64]time.Time{}
+			var mu sync.Mutex
+			w := &watch{life: t.Context(), wg: &polls, builds: &builds{}, now: time.Now, least: pollMin, patient: patient, most: patience,
+				list: func(context.Context) ([]job, error) {
+					n.Add(1)
+					mu.Lock()
+					defer mu.Unlock()
+					var all []job
+					for id, at := range built {
+						j := job{ID: number(id), Status: "RUNNING"}
+						if !time.Now().Before(at) {
+							j.Status, j.URL = statusBuilt, "x"
+						}
+						all = append(all, j)
+					}
+					return all, nil
+				}}
+			began := time.Now()
+			for i := range 12 {
+				p := piece{"1", "AD", table.Day(20000 + i)}
+				wg.Go(func() {
+					w.comes(p)
+					defer w.came(p)
+					time.Sleep(time.Duration(i) * 5 * time.Second)
+					if i < lost {
+						return // could not be asked for
+					}
+					mu.Lock()
+					built[int64(i+1)] = time.Now().Add(3 * time.Second)
+					mu.Unlock()
+					if j, err := w.wait(t.Context(), int64(i+1), p, time.Now(), time.Now().Add(10*time.Minute)); err != nil || j.URL == "" {
+						t.Errorf("%+v %v", j, err)
+					}
+				})
+			}
+			wg.Wait()
+			polls.Wait()
+			lists, took = int(n.Load()), time.Since(began)
+		})
+		return lists, took
+	}
+	yes := func() bool { return true }
+	if lists, took := play(t, yes, 0); lists != 1 || took > time.Minute+10*time.Second {
+		t.Errorf("patient: %d lists, %v", lists, took)
+	}
+	if lists, _ := play(t, yes, 11); lists != 1 {
+		t.Errorf("one job: %d lists", lists)
+	}
+	if lists, took := play(t, nil, 0); lists < 6 || took > time.Minute {
+		t.Errorf("somebody looks on: %d lists, %v", lists, took)
+	}
+	looks := 0 // somebody comes when it is asked for the twentieth time
+	if lists, _ := play(t, func() bool { looks++; return looks < 20 }, 0); lists < 2 {
+		t.Errorf("somebody comes: %d lists", lists)
+	}
 }
