@@ -29,6 +29,7 @@ import (
 // imitated (paper), and requests do not pass a network (wire).
 type house struct {
 	refetch int
+	forgo   naver.Forgo
 	debug   bool
 	paper   *paper
 	dir     string
@@ -81,7 +82,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	pieces := archive.Open(h.d, store)
 	h.source, err = naver.New(naver.Options{
 		URL: "http://naver.test", Gate: h.gate, DB: h.d, Archive: pieces, Accounts: h.keys, Log: log, Transport: h.net,
-		RefetchDays: h.refetch,
+		RefetchDays: h.refetch, Forgo: h.forgo,
 		Published: func(table.Day) {
 			go func() {
 				if _, err := h.runs.WakeReason(ctx, run.CodePlatformPreparing); err != nil && ctx.Err() == nil {

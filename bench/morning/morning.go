@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"imreport/internal/source/naver"
 )
 
 // Options of the benchmark.
@@ -55,12 +57,16 @@ type Scenario struct {
 	Ready map[int]time.Duration
 	// ReadyType is the same for AD_CONVERSION alone.
 	ReadyType map[int]time.Duration
+	// Forgo are ways of asking for less that the source does without.
+	Forgo naver.Forgo
 	// Changed: before each second morning Naver restates a day of 5 days ago
 	// for the first account.
 	Changed bool
 	Write   time.Duration
 	Seed    uint64
 	Debug   bool
+
+	told func(Day) // hears of each morning; may be nil
 }
 
 // Figures are those of all scenarios.
@@ -83,6 +89,13 @@ func (o Options) scenarios() []Scenario {
 		return s
 	}
 	late := map[int]time.Duration{1: 7*time.Hour + 50*time.Minute, 2: 12 * time.Hour}
+	// A lever is worth as much per account in any agency.
+	lever := func(name string, change func(*Scenario)) Scenario {
+		return with(name, func(s *Scenario) {
+			s.Accounts = min(s.Accounts, leverAccounts)
+			change(s)
+		})
+	}
 	return []Scenario{
 		with("month perlicence", func(s *Scenario) { s.Mornings, s.Changed = o.Mornings, true }),
 		with("month documented", func(s *Scenario) { s.Profile, s.Mornings, s.Changed = "documented", o.Mornings, true }),
@@ -91,13 +104,24 @@ func (o Options) scenarios() []Scenario {
 		with("late type", func(s *Scenario) { s.ReadyType = map[int]time.Duration{2: 9 * time.Hour} }),
 		with("storm", func(s *Scenario) { s.Profile, s.Mornings = "storm", 2 }),
 		with("D-1 and CHANGED", func(s *Scenario) { s.Refetch = 1 }),
-		with("one raw data per account", func(s *Scenario) { s.PerAccount = 1 }),
-		with("nothing kept", func(s *Scenario) { s.Refetch = s.LastDays }),
+		lever(allLevers, func(*Scenario) {}),
+		lever("lever: one raw data per account", func(s *Scenario) { s.PerAccount = 1 }),
+		lever("lever: nothing kept", func(s *Scenario) { s.Refetch = s.LastDays }),
+		lever("lever: D-1 and CHANGED", func(s *Scenario) { s.Refetch = 1 }),
+		lever("lever: each job looked at", func(s *Scenario) { s.Forgo.OneLook = true }),
+		lever("lever: whole lists each time", func(s *Scenario) { s.Forgo.DailyLists = true }),
 		with("full size", func(s *Scenario) {
 			s.Accounts, s.PerAccount, s.Campaigns, s.AdGroups, s.Keywords, s.LastDays = 2, 2, 20, 400, 8000, 4
 		}),
 	}
 }
+
+// leverAccounts is how many accounts the scenarios of levers have at most, and
+// allLevers the one in which nothing is forgone.
+const (
+	leverAccounts = 60
+	allLevers     = "lever: none forgone"
+)
 
 // Run plays the scenarios, as many at once as there are cores, and prints what
 // they showed. Each is a process of its own: synctest needs a testing.T, which
@@ -154,7 +178,8 @@ func apart(ctx context.Context, s Scenario) (*Result, error) {
 	file := filepath.Join(dir, "result.json")
 	c := exec.CommandContext(ctx, self, "bench", "morning")
 	c.Env = append(os.Environ(), scenarioVar+"="+string(text), resultVar+"="+file, "TMPDIR="+dir)
-	if said, err := c.CombinedOutput(); err != nil {
+	c.Stderr = os.Stderr // a line for each morning
+	if said, err := c.Output(); err != nil {
 		return nil, fmt.Errorf("scenario %s: %w\n%s", s.Name, err, said)
 	}
 	b, err := os.ReadFile(file)
@@ -189,6 +214,10 @@ func Child() {
 			var s Scenario
 			if err := json.Unmarshal([]byte(text), &s); err != nil {
 				t.Fatal(err)
+			}
+			s.told = func(d Day) {
+				fmt.Fprintf(os.Stderr, "%s %s: %.1f requests per account, at most %d; %d refused; %s to %s; %d done, %d failed\n",
+					s.Name, d.Day, d.PerAccount, d.MaxPerAccount, d.Refused, d.Start, d.Ready, d.Done, d.Failed)
 			}
 			r, err := Play(t, s)
 			if err != nil {

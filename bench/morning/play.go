@@ -98,6 +98,9 @@ func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
 			return nil, fmt.Errorf("morning %d: %w", n, err)
 		}
 		st.res.Mornings = append(st.res.Mornings, d)
+		if s.told != nil {
+			s.told(d)
+		}
 	}
 	return st.res, nil
 }
@@ -111,7 +114,7 @@ func (s Scenario) fill(ctx context.Context, dir string) (*stage, error) {
 	sim := vendor.New(vendor.Options{Refused: net.refuse, Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
 	net.sim = sim
 	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
-		house: &house{refetch: s.Refetch, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: net}}
+		house: &house{refetch: s.Refetch, forgo: s.Forgo, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: net}}
 	if err := st.open(ctx); err != nil {
 		return nil, err
 	}

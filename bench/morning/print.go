@@ -29,51 +29,39 @@ func (r *Result) mean(of func(Day) float64) float64 {
 	return sum / float64(max(len(days), 1))
 }
 
-func requests(d Day) float64 { return float64(d.Requests) }
-
-// Lever is what one way of asking for less is worth.
+// Lever is what one way of asking for less is worth: the requests per account
+// of an ordinary morning without it, and with it and all others.
 type Lever struct {
-	Name string `json:"name"`
-	// Without is the requests of an ordinary morning without the lever, With
-	// those with it and all others.
-	Without float64 `json:"requests_without"`
-	With    float64 `json:"requests_with"`
-	How     string  `json:"how"` // measured or computed, from what
+	Name    string  `json:"name"`
+	Without float64 `json:"requests_per_account_without"`
+	With    float64 `json:"requests_per_account_with"`
 }
 
-// levers compares scenarios; what cannot be switched off is computed from the
-// calls that were counted.
-func levers(all []*Result) []Lever {
-	of := func(name string) *Result {
+// levers compares the scenarios in which one lever is missing with the one in
+// which none is.
+func levers(all []*Result) (out []Lever) {
+	perAccount := func(name string) float64 {
 		i := slices.IndexFunc(all, func(r *Result) bool { return r != nil && r.Name == name })
 		if i < 0 || len(all[i].ordinary()) == 0 {
-			return nil
+			return 0
 		}
-		return all[i]
+		return all[i].mean(func(d Day) float64 { return d.PerAccount })
 	}
-	base := of("month perlicence")
-	if base == nil {
+	with := perAccount(allLevers)
+	if with == 0 {
 		return nil
 	}
-	with := base.mean(requests)
-	call := func(name string) float64 { return base.mean(func(d Day) float64 { return float64(d.Calls[name]) }) }
-	lists, jobs, masters := call("GET /stat-reports"), call("POST /stat-reports"), call("POST /master-reports")
-	var out []Lever
-	if one := of("one raw data per account"); one != nil {
-		out = append(out, Lever{"pieces are shared by all raw data", one.mean(requests) * float64(base.RawData) / float64(one.RawData), with,
-			"measured with one raw data per account, times the raw data"})
+	add := func(name string, without, with float64) {
+		if without > 0 && with > 0 {
+			out = append(out, Lever{name, without, with})
+		}
 	}
-	if none := of("nothing kept"); none != nil {
-		out = append(out, Lever{"closed days are kept (period of 7 days)", none.mean(requests), with, "measured: every day is fetched each morning"})
-	}
-	if less := of("D-1 and CHANGED"); less != nil {
-		out = append(out, Lever{"(setting) D-1 and CHANGED in place of D-1..D-3", with, less.mean(requests), "measured"})
-	}
-	out = append(out,
-		Lever{"one list of jobs for all of a customer, looked at when they are likely ready", with - lists + 2.5*jobs, with,
-			"computed: 2.5 looks at each job, as with a poll every second"},
-		Lever{"lists of entities once a day, changes only", with + masters*4*float64(base.RawData/base.Accounts-1), with,
-			"computed: each raw data reads them for itself, 4 requests a list"})
+	// Raw data that share nothing ask for as much as each would alone.
+	add("pieces are shared by all three raw data (without: three times one alone)", 3*perAccount("lever: one raw data per account"), with)
+	add("closed days are kept (period of 7 days)", perAccount("lever: nothing kept"), with)
+	add("one list of jobs for all, when they are likely to be ready", perAccount("lever: each job looked at"), with)
+	add("lists of entities once a day, changes only", perAccount("lever: whole lists each time"), with)
+	add("(setting) D-1 and CHANGED in place of D-1..D-3", with, perAccount("lever: D-1 and CHANGED"))
 	return out
 }
 
@@ -100,9 +88,9 @@ func (f *Figures) print(out io.Writer) {
 	}
 	f.printLate(out)
 	if len(f.Levers) > 0 {
-		fmt.Fprintf(out, "\n%-78s %10s %10s %6s\n", "an ordinary morning without the lever", "without", "with", "times")
+		fmt.Fprintf(out, "\n%-78s %10s %10s %6s\n", "requests per account, an ordinary morning", "without", "with", "times")
 		for _, l := range f.Levers {
-			fmt.Fprintf(out, "%-78s %10.0f %10.0f %6.1f\n", l.Name, l.Without, l.With, l.Without/max(l.With, 1))
+			fmt.Fprintf(out, "%-78s %10.1f %10.1f %6.1f\n", l.Name, l.Without, l.With, l.Without/max(l.With, 1))
 		}
 	}
 }

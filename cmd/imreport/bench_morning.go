@@ -11,7 +11,7 @@ type benchMorningCmd struct {
 	Accounts   int      `default:"300" help:"Ad accounts."`
 	PerAccount int      `default:"3" help:"Raw data of each."`
 	Mornings   int      `default:"30" help:"Mornings of the month."`
-	Scenario   listFlag `help:"Only these, by the beginning of their names: month, late, storm, D-1, one raw data, nothing kept, full size." placeholder:"NAME,…"`
+	Scenario   listFlag `help:"Only these, by the beginning of their names: month, late, storm, D-1, lever, full size." placeholder:"NAME,…"`
 	Seed       uint64   `default:"1" help:"Of the simulated Naver."`
 }
 

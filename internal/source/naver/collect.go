@@ -152,11 +152,7 @@ func (c *collector) collect(parent context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.watch = &watch{
-		life: ctx, wg: &c.wg, builds: c.s.builds, now: c.s.o.Now, least: c.s.o.Poll, patient: c.patient, most: min(patience, c.s.o.ReportDeadline/3),
-		list:   func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
-		shared: func(others int) { c.spare(WhyPolls, others) },
-	}
+	c.watch = c.newWatch(ctx, c.s.builds)
 	// Names do not wait for reports: while Naver prepares, they are read.
 	var naming errgroup.Group
 	naming.Go(func() error { return c.readDaily(ctx) })
@@ -175,6 +171,15 @@ func (c *collector) collect(parent context.Context) error {
 		return either(worst, err)
 	}
 	return c.without(worst)
+}
+
+// newWatch watches the customer's jobs.
+func (c *collector) newWatch(life context.Context, b *builds) *watch {
+	return &watch{
+		life: life, wg: &c.wg, builds: b, now: c.s.o.Now, least: c.s.o.Poll, patient: c.patient, most: min(patience, c.s.o.ReportDeadline/3),
+		list:   func(ctx context.Context) ([]job, error) { return c.s.client.jobs(ctx, c.w) },
+		shared: func(others int) { c.spare(WhyPolls, others) },
+	}
 }
 
 // patient reports whether still nobody looks on: who does may lend the run

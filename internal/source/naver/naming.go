@@ -30,7 +30,10 @@ func (c *collector) readDaily(ctx context.Context) error {
 	defer leave()
 	var all []*asking
 	for _, item := range daily {
-		if l := c.snap.names.lists[item]; l.read < c.today {
+		switch l := c.snap.names.lists[item]; {
+		case c.s.o.Forgo.DailyLists:
+			all = append(all, &asking{item: masterItems[item]})
+		case l.read < c.today:
 			all = append(all, &asking{item: masterItems[item], since: c.deltaFrom(l)})
 		}
 	}

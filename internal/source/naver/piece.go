@@ -87,8 +87,12 @@ func (c *collector) joined() {
 
 // fetch does what piece says, from where the fetch stands.
 func (c *collector) fetch(ctx context.Context, n need, f fetch) error {
-	c.watch.comes(n.piece)
-	defer c.watch.came(n.piece)
+	watch := c.watch
+	if c.s.o.Forgo.OneLook {
+		watch = c.newWatch(ctx, &builds{})
+	}
+	watch.comes(n.piece)
+	defer watch.came(n.piece)
 	var last error
 	late := 0
 	for made := 0; ; {
@@ -99,7 +103,7 @@ func (c *collector) fetch(ctx context.Context, n need, f fetch) error {
 		if fresh {
 			made++
 		}
-		j, err := c.watch.wait(ctx, f.job, n.piece, f.asked, f.asked.Add(c.s.o.ReportDeadline))
+		j, err := watch.wait(ctx, f.job, n.piece, f.asked, f.asked.Add(c.s.o.ReportDeadline))
 		if err == nil {
 			last, err = c.outcome(ctx, n, f, j)
 			if last == nil || err != nil {

@@ -61,7 +61,21 @@ type Options struct {
 	// Poll is the least time between two looks at a customer's jobs; 0 means
 	// 0.7 s.
 	Poll time.Duration
-	Now  func() time.Time
+	// Forgo does without ways of asking for less, so that bench morning can
+	// tell what each is worth. The product leaves it empty.
+	Forgo Forgo
+	Now   func() time.Time
+}
+
+// Forgo are ways of asking for less that a Source may do without.
+type Forgo struct {
+	// OneLook: each job is looked at for itself, first after three seconds,
+	// then after half as long again; otherwise one list tells the states of
+	// all jobs of a customer, when they are likely to be ready.
+	OneLook bool
+	// DailyLists: each raw data reads the lists of entities whole; otherwise
+	// one a day reads what has changed in them.
+	DailyLists bool
 }
 
 // Source is Naver Search Ads as package run sees it.
