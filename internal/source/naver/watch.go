@@ -26,8 +26,10 @@ const (
 	buildShorter = 0.95
 	buildLonger  = 1.25
 	buildHardly  = 0.99
-	buildLeast   = 20 * time.Millisecond
-	buildMost    = 2 * time.Minute
+	// The same for 99 of 100.
+	buildSurely = 0.99775
+	buildLeast  = 20 * time.Millisecond
+	buildMost   = 2 * time.Minute
 )
 
 func (b *builds) expect(report string) time.Duration {
@@ -55,17 +57,50 @@ func (b *builds) saw(report string, d time.Duration, first bool) {
 	case !ok:
 		old = firstGuess
 	}
-	switch {
-	case first && d > 2*old:
-		// Looked at long after it was expected: no news.
-	case first && d > old+old/8:
+	if first && d > old+old/8 {
+		// Looked at later than it was expected: hardly any news.
 		old = time.Duration(float64(old) * buildHardly)
-	case first:
+	} else if first {
 		old = time.Duration(float64(old) * buildShorter)
-	default:
+	} else {
 		old = min(time.Duration(float64(old)*buildLonger), max(d, old))
 	}
 	b.wait[report] = min(max(old, buildLeast), buildMost)
+}
+
+// all marks in the learned times that for which nearly all builds are ready.
+const all = " all"
+
+// expectAll is how long to wait so that nearly all reports of the type are
+// ready: for who asks for a dozen and does not want to look twice.
+func (b *builds) expectAll(report string) time.Duration {
+	b.mu.Lock()
+	d, ok := b.wait[report+all]
+	b.mu.Unlock()
+	if !ok {
+		d = b.expect(report) * 5 / 4
+	}
+	return d
+}
+
+// sawAll is saw for who waited as long as expectAll says, or longer.
+func (b *builds) sawAll(report string, d time.Duration, first bool) {
+	old := b.expectAll(report)
+	switch {
+	case first && d > old+old/8:
+		return // looked at later than it was expected: no news
+	case first:
+		old = time.Duration(float64(old) * buildSurely)
+	default:
+		old = min(time.Duration(float64(old)*buildLonger), max(d, old))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wait == nil {
+		b.wait = map[string]time.Duration{}
+	}
+	b.fresh = true
+	b.wait[report+all] = min(max(old, buildLeast), buildMost)
 }
 
 // news are the learned times by name, when something was learned since they
@@ -144,9 +179,6 @@ const (
 	patience = 4 * time.Minute
 	// recheck is how often who is patient looks whether somebody waits now.
 	recheck = 5 * time.Second
-	// patientShare is by how many quarters of the learned time who is patient
-	// looks: later than for 8 of 10.
-	patientShare = 5
 	// blankMax is how often a job may be built without an address before it
 	// is given up.
 	blankMax = 3
@@ -160,7 +192,7 @@ func (w *watch) wait(ctx context.Context, id int64, p piece, asked, deadline tim
 	wt := &waiter{report: p.report, asked: asked, answer: make(chan answer, 1)}
 	expect := w.builds.expect(p.report)
 	if w.calm() {
-		expect = expect * patientShare / 4
+		expect = w.builds.expectAll(p.report)
 	}
 	wt.due = asked.Add(expect)
 	if soon := w.now().Add(w.least / 4); wt.due.Before(soon) {
@@ -325,7 +357,11 @@ func (w *watch) tell(jobs []job, err error) {
 			wt.due = now.Add(w.least)
 			continue
 		case j.Status == statusBuilt && j.URL != "":
-			w.builds.saw(wt.report, now.Sub(wt.asked), wt.looks == 0)
+			if w.calm() {
+				w.builds.sawAll(wt.report, now.Sub(wt.asked), wt.looks == 0)
+			} else {
+				w.builds.saw(wt.report, now.Sub(wt.asked), wt.looks == 0)
+			}
 			w.reply(id, answer{job: j})
 			ended++
 			continue

@@ -42,6 +42,25 @@ func TestBuildTimesAreLearned(t *testing.T) {
 			if share := float64(ready) / after; share < 0.7 || share > 0.9 {
 				t.Errorf("%.2f ready at the first look (wait %v)", share, b.expect("AD"))
 			}
+			ready = 0
+			for i := range before + after {
+				build := c.min + time.Duration(r.Int64N(int64(c.max-c.min)+1))
+				wait := b.expectAll("AD")
+				seen := wait
+				for seen < build {
+					seen += seen / 2
+				}
+				b.sawAll("AD", seen, build <= wait)
+				if i >= before && build <= wait {
+					ready++
+				}
+			}
+			if share := float64(ready) / after; share < 0.97 {
+				t.Errorf("who is patient: %.2f ready at the first look (wait %v)", share, b.expectAll("AD"))
+			}
+			if most := c.max * 3 / 2; b.expectAll("AD") > most {
+				t.Errorf("who is patient waits %v", b.expectAll("AD"))
+			}
 		})
 	}
 }
