@@ -137,7 +137,7 @@ func (h *house) close(ctx context.Context) error {
 	h.net.rates = h.gate.Export()
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
-	return errors.Join(h.jobs.Stop(ctx), h.runs.Stop(ctx), h.d.Close())
+	return errors.Join(h.jobs.Stop(ctx), h.runs.Stop(ctx), h.source.Close(ctx), h.d.Close())
 }
 
 func (h *house) rate(licence string) float64 {

@@ -47,7 +47,8 @@ type Day struct {
 	Requests int            `json:"requests"`
 	Refused  int            `json:"refused"`
 	Calls    map[string]int `json:"calls"`
-	// PerAccount is the mean, MaxPerAccount the most of one account.
+	// PerAccount is the mean, MaxPerAccount the most of one account, both
+	// without Probes, which are made for all accounts.
 	PerAccount    float64 `json:"requests_per_account"`
 	MaxPerAccount int     `json:"max_requests_of_an_account"`
 	// Over45 is how many accounts took more than 45, Dearest what the dearest
@@ -69,10 +70,12 @@ type Day struct {
 	Failed int `json:"failed"`
 	Second int `json:"second_refreshes"`
 	// Published is when Naver had yesterday, when later than the start;
-	// Released how many seconds later no run waited for it any more, Probes
-	// how often was asked in vain, ProbesPerMinute the most in any minute.
+	// Released how many seconds later no run waited for it any more, and
+	// AfterProbe how many after the probe that passed; Probes how often was
+	// asked in vain, ProbesPerMinute the most in any minute.
 	Published       string  `json:"published,omitempty"`
 	Released        float64 `json:"released_after_s,omitempty"`
+	AfterProbe      float64 `json:"released_after_probe_s,omitempty"`
 	Probes          int     `json:"probes"`
 	ProbesPerMinute int     `json:"probes_in_a_minute"`
 	// Restated pieces, and spreadsheets whose info tab says so.
@@ -225,6 +228,7 @@ func (st *stage) morning(ctx context.Context, n int) (d Day, err error) {
 	d.Restated, d.Revisions = restated, st.paper.revised()
 	if published.After(opened) {
 		d.Published, d.Released = published.In(table.KST).Format("15:04"), released.Sub(published).Seconds()
+		d.AfterProbe = released.Sub(st.source.Ready(table.DayOf(yesterday)).PublishedAt).Seconds()
 	}
 	return d, st.close(ctx)
 }
@@ -294,7 +298,7 @@ func (st *stage) watch(ctx context.Context, opened, published, whole time.Time) 
 func (st *stage) day(ctx context.Context, since time.Time) (d Day, err error) {
 	t := st.net.take()
 	d = Day{Day: since.In(table.KST).Format(time.DateOnly), Requests: sum(t.calls), Refused: len(t.refused), Calls: t.calls, Probes: len(t.notReady)}
-	d.PerAccount = float64(d.Requests) / float64(st.s.Accounts)
+	d.PerAccount = float64(d.Requests-d.Probes) / float64(st.s.Accounts)
 	d.Over45, d.Dearest = t.dearest()
 	d.MaxPerAccount = sum(d.Dearest)
 	d.Refusals, d.RefusedPerMinute = t.refusals(since)

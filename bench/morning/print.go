@@ -76,7 +76,7 @@ func (f *Figures) print(out io.Writer) {
 		var requests, refused, most, failed, inTime, second int
 		start, ready := "99", ""
 		for _, d := range days {
-			requests, refused, most, failed = requests+d.Requests, refused+d.Refused, max(most, d.MaxPerAccount), failed+d.Failed
+			requests, refused, most, failed = requests+d.Requests-d.Probes, refused+d.Refused, max(most, d.MaxPerAccount), failed+d.Failed
 			second += d.Second
 			start, ready = min(start, d.Start), max(ready, d.Ready)
 			if d.InTime {
@@ -102,8 +102,8 @@ func (f *Figures) printLate(out io.Writer) {
 	for _, r := range f.Scenarios {
 		for _, d := range r.Mornings {
 			if d.Published != "" {
-				late = append(late, fmt.Sprintf("%-26s %s published %s, released after %3.0f s, ready %s, %3d probes, at most %d a minute, %d failed",
-					r.Name, d.Day, d.Published, d.Released, d.Ready, d.Probes, d.ProbesPerMinute, d.Failed))
+				late = append(late, fmt.Sprintf("%-26s %s published %s, released after %3.0f s, %2.0f s after the probe that passed, ready %s, %3d probes, at most %d a minute, %d failed",
+					r.Name, d.Day, d.Published, d.Released, d.AfterProbe, d.Ready, d.Probes, d.ProbesPerMinute, d.Failed))
 			}
 			if d.Restated > 0 {
 				changed = append(changed, fmt.Sprintf("%-26s %s %d piece restated, shown in %d spreadsheets of %d", r.Name, d.Day, d.Restated, d.Revisions, r.RawData/r.Accounts))

@@ -89,16 +89,17 @@ func (w *wire) refuse(scope string, r *http.Request) {
 func (w *wire) count(r *http.Request, a *answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case a.code == http.StatusTooManyRequests:
+	if a.code == http.StatusTooManyRequests {
 		return
-	case a.code == http.StatusBadRequest && bytes.Contains(a.body.Bytes(), []byte("20007")):
-		w.notReady = append(w.notReady, time.Now())
 	}
 	if w.calls == nil {
 		w.calls, w.of = map[string]int{}, map[string]map[string]int{}
 	}
 	w.calls[op(r)]++
+	if a.code == http.StatusBadRequest && bytes.Contains(a.body.Bytes(), []byte("20007")) {
+		w.notReady = append(w.notReady, time.Now()) // asked for all, not for the account
+		return
+	}
 	who := r.Header.Get("X-Customer")
 	if w.of[who] == nil {
 		w.of[who] = map[string]int{}
