@@ -11,6 +11,7 @@
 package schedule
 
 import (
+	"sync"
 	"time"
 
 	"imreport/internal/report"
@@ -28,10 +29,25 @@ type Occurrence struct {
 	Day table.Day
 }
 
+// zones keeps what was read of a zone: every look of the schedule asks for
+// that of each raw data, and reading it opens a file.
+var zones sync.Map // name to *time.Location
+
+func zoneOf(name string) (*time.Location, error) {
+	if z, ok := zones.Load(name); ok {
+		return z.(*time.Location), nil
+	}
+	z, err := time.LoadLocation(name)
+	if err == nil {
+		zones.Store(name, z)
+	}
+	return z, err
+}
+
 // Around are the last occurrence of s at or before now and the first one
 // after it. ok is false when the schedule cannot be read.
 func Around(s report.Schedule, now time.Time) (last, next Occurrence, ok bool) {
-	zone, err := time.LoadLocation(s.Zone)
+	zone, err := zoneOf(s.Zone)
 	if err != nil {
 		return last, next, false
 	}
