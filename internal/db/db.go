@@ -24,7 +24,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	_ "modernc.org/sqlite" // the driver called "sqlite"
 
 	"imreport/internal/errs"
 )
@@ -118,20 +117,14 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		"journal_mode(WAL)", "busy_timeout(5000)", "synchronous(NORMAL)", "foreign_keys(1)",
 	}, "_txlock": {"immediate"}}
 	file := filepath.Join(o.Dir, "imreport.db")
-	var err error
-	if d.w, err = sql.Open("sqlite", "file:"+file+"?"+pragmas.Encode()); err != nil {
-		return nil, errs.E(errs.Invalid, "db.data_dir_unusable", err, o.Dir)
-	}
+	d.w = sql.OpenDB(&lite{name: "file:" + file + "?" + pragmas.Encode()})
 	d.w.SetMaxOpenConns(1)
-	if err = d.w.PingContext(ctx); err != nil {
+	if err := d.w.PingContext(ctx); err != nil {
 		_ = d.Close()
 		return nil, errs.E(errs.Invalid, "db.data_dir_unusable", err, o.Dir)
 	}
 	pragmas["_pragma"] = append(pragmas["_pragma"], "query_only(1)")
-	if d.r, err = sql.Open("sqlite", "file:"+file+"?"+pragmas.Encode()); err != nil {
-		_ = d.Close()
-		return nil, errs.E(errs.Invalid, "db.data_dir_unusable", err, o.Dir)
-	}
+	d.r = sql.OpenDB(&lite{name: "file:" + file + "?" + pragmas.Encode()})
 	d.r.SetMaxOpenConns(4)
 	return d, nil
 }
