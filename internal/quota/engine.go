@@ -65,7 +65,8 @@ type desk struct {
 	vtenant  [classes]float64
 	wire     int
 	stamp    int64
-	jumped   bool // the call just picked went first because it was critical
+	jumped   bool // the call just picked went first because it was critical,
+	piloted  bool // or the last of the bulk because it may be
 	accepted decay
 	refusals []refusal
 

@@ -17,7 +17,12 @@ var weight = [classes]float64{Interactive: 0.8, Bulk: 0.2, Backfill: 0.01}
 const (
 	// critical: a flow that needs more than this part of the time that
 	// everything needs goes first.
-	critical = 0.85
+	critical = 0.7
+	// unsure: what a customer's scope allows may be so much less than is
+	// believed, until it was refused itself. It shows only when the customer
+	// is pushed, which must not be late for one with much to do: a flow that
+	// may be critical has every second slot.
+	unsure = 0.35
 	// chain is how long a report takes to be built, in seconds: what a flow
 	// needs on top of its calls while it has reports to make.
 	chain = 6.
@@ -53,20 +58,28 @@ type line struct {
 	narrow  [2]*instance // the customer's scope and the one inside it, as last used
 }
 
-// need is how many seconds the flow's calls take at its customer's own pace.
-func (l *line) need() float64 {
+// need is how many seconds the flow's calls take at its customer's own pace,
+// of which only the part trust is believed until the customer was refused.
+func (l *line) need(trust float64) float64 {
 	f := l.flow
 	var need float64
 	if s := l.narrow[0]; s != nil && s.policy.Kind <= Fixed {
-		need = float64(f.Left) / s.pacer.rate
+		need = float64(f.Left) / s.trusted(trust)
 	}
 	if s := l.narrow[1]; s != nil && s.policy.Kind <= Fixed && f.ReportLeft > 0 {
-		need = max(need, float64(f.ReportLeft)/s.pacer.rate)
+		need = max(need, float64(f.ReportLeft)/s.trusted(trust))
 	}
 	if f.ReportLeft > 0 {
 		need += chain
 	}
 	return need
+}
+
+func (s *instance) trusted(part float64) float64 {
+	if s.policy.Kind == Learned && s.pacer.charges < 3 {
+		return part * s.pacer.rate
+	}
+	return s.pacer.rate
 }
 
 // pick finds the call to send now, or when to ask again.
@@ -89,8 +102,10 @@ func (d *desk) pick(now float64) (*Ticket, float64) {
 			if dl := l.flow.deadline; dl > 0 {
 				left = max(1, min(left, dl-now))
 			}
-			if need := l.need(); need > critical*left {
+			if need := l.need(1); need > critical*left {
 				u = need / left
+			} else if need := l.need(unsure); need > critical*left && !d.piloted {
+				u = 1e-6 * need / left
 			}
 		}
 		if b := best[c]; b != nil && !l.before(d, b, u, urgent[c]) {
@@ -113,6 +128,9 @@ func (d *desk) pick(now float64) (*Ticket, float64) {
 		return nil, again
 	}
 	d.jumped = urgent[won] > 0
+	if Class(won) == Bulk {
+		d.piloted = d.jumped && urgent[won] < critical
+	}
 	return call[won], now
 }
 

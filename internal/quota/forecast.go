@@ -118,7 +118,7 @@ func runDry(now float64, lines []*line, rate, vary float64) []ending {
 	open := make([]share, len(lines))
 	for i, l := range lines {
 		n := float64(l.flow.Left)
-		open[i] = share{line: l, left: n, pace: n / max(l.need(), 1e-6)}
+		open[i] = share{line: l, left: n, pace: n / max(l.need(1), 1e-6)}
 	}
 	ends := make([]ending, 0, len(lines))
 	sum := total(lines)

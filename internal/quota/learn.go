@@ -25,9 +25,22 @@ type refusal struct {
 
 const (
 	remembered = 48
-	window     = 4. // seconds of refusals and sends that the guess looks at
+	window     = 8. // seconds of refusals and sends that the guess looks at
 	spread     = 2. // seconds in which other customers' refusals count
 )
+
+// concentrated is how much likelier it is that a scope of one customer was
+// refused so often by its own limit than by a common one, as a logarithm.
+// expected is its part of all refusals by its part of the traffic. Two Poisson
+// counts are compared, or where they are small their ratio, whichever says more.
+func concentrated(refused, expected float64) float64 {
+	ratio := math.Log(refused / expected)
+	counts := refused*ratio - (refused - expected)
+	if ratio < 0 {
+		return min(ratio, -counts)
+	}
+	return max(ratio, counts)
+}
 
 // guess says which of the call's scopes a refusal is charged to.
 func (d *desk) guess(now float64, t *Ticket, blames string) int {
@@ -71,7 +84,7 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 				}
 			}
 			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
-			v += math.Log(4) + math.Log((mine+0.7)/(total*min(q, 1)+0.7)) - math.Log(1+spreads)
+			v += math.Log(4) + concentrated(mine+0.7, total*min(q, 1)+0.7) - math.Log(1+spreads)
 		case s.shared != nil:
 			// Only this process's part of its traffic is seen here; its
 			// refusals mostly say so in their bodies.

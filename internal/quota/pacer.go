@@ -60,6 +60,7 @@ type pacer struct {
 	ramp0      float64 // busy at the first send after the last refusal
 	carried    float64 // busy seconds at a raised rate
 	climbed    bool    // and it became the learned one since the last refusal
+	held       float64 // the rate before it climbed
 	react      float64 // refusals of calls sent before this are old news
 	probe      float64 // seq of the first call after a pause
 	run        int     // such calls refused in a row
@@ -199,6 +200,9 @@ func (s *pacer) climb(u, gap float64) {
 	if s.carried += gap; s.carried < 0.8 {
 		return
 	}
+	if !s.climbed {
+		s.held = s.rate
+	}
 	s.rate = min(s.ceiling, s.rate*(1+0.98*d))
 	s.carried = 0
 	// Below its limit a server's bucket overflows: what was accepted until now
@@ -244,13 +248,14 @@ func (s *pacer) charge(now float64, m mark) bool {
 	if s.before > 0 && now-s.beforeT > hiMemory {
 		s.before = 0
 	}
-	pause := s.rest
+	pause := s.rest * math.Pow(2, float64(s.run-1))
+	noisy := s.early > 0.5 // others draw on the bucket: two in a row may be chance
 	u := m.busy - s.ramp0
 	suspicious := s.mode == steady && s.rate < 0.5*s.ref
 	switch {
 	case s.mode == boot:
 		s.rate, s.mode = 0.92*m.pace, steady
-	case s.run >= 2:
+	case s.run >= 3 || s.run == 2 && !noisy:
 		if s.charges >= 5 { // before that no level is worth remembering
 			if s.mode != regain {
 				s.before, s.beforeT, s.hold = s.rate, now, 1.5
@@ -261,7 +266,15 @@ func (s *pacer) charge(now float64, m mark) bool {
 		pause = margin * math.Pow(2, float64(s.run-1))
 		s.rest = min(restMax, s.rest+0.2)
 	case s.mode == regain && u > s.hold:
-		s.rate = min(sample, m.pace)
+		// The few calls since then say little about the rate.
+		least := 0.6 * s.rate
+		if noisy {
+			least = 0.9 * s.rate
+		}
+		if s.climbed {
+			sample, least = min(s.rate, s.held), 0
+		}
+		s.rate = min(max(sample, least), m.pace)
 		s.hold = min(4, 1.4*s.hold)
 	case suspicious && u > s.sus:
 		s.rate = min(max(sample, s.rate), m.pace)
