@@ -109,7 +109,8 @@ type share struct {
 	line      *line
 	left      float64 // calls
 	pace, get float64 // calls a second: at most, and now
-	turn      Class   // as whose it is served
+	feared    float64 // the pace that it may have instead
+	turn      turn
 }
 
 // runDry lets the lines share a rate until all are done, in steps of a
@@ -118,7 +119,7 @@ func runDry(now float64, lines []*line, rate, vary float64) []ending {
 	open := make([]share, len(lines))
 	for i, l := range lines {
 		n := float64(l.flow.Left)
-		open[i] = share{line: l, left: n, pace: n / max(l.need(1), 1e-6)}
+		open[i] = share{line: l, left: n, pace: n / max(l.need(1), 1e-6), feared: n / max(l.need(unsure), 1e-6)}
 	}
 	ends := make([]ending, 0, len(lines))
 	sum := total(lines)
@@ -150,30 +151,50 @@ func runDry(now float64, lines []*line, rate, vary float64) []ending {
 	return ends
 }
 
-// divide gives each flow its part of the rate, as pick does: first people and
-// what is critical, at their customers' pace; then bulk evenly; then backfill.
+// turn is when a flow is served, as pick has it.
+type turn int
+
+const (
+	first  turn = iota // people, and what is critical, at their customers' pace
+	pilot              // what may be critical: half of what is left
+	evenly             // bulk
+	last               // backfill
+	turns
+)
+
+// divide gives each flow its part of the rate.
 func divide(open []share, rate, horizon float64) {
-	var n, pace [classes]float64
+	var n, pace [turns]float64
 	for i := range open {
 		f := &open[i]
-		if f.turn = f.line.flow.Class; f.left > critical*horizon*f.pace {
-			f.turn = Interactive
+		switch c := f.line.flow.Class; {
+		case c == Interactive || f.left > critical*horizon*f.pace:
+			f.turn = first
+		case c == Backfill:
+			f.turn = last
+		case f.left > critical*horizon*f.feared:
+			f.turn = pilot
+		default:
+			f.turn = evenly
 		}
 		n[f.turn]++
 		pace[f.turn] += f.pace
 	}
-	for turn := range classes {
+	for turn := range turns {
 		if n[turn] == 0 {
 			continue
 		}
-		given, part := 0., min(1, rate/pace[turn])
+		given, each := 0., rate/n[turn]
+		if turn == pilot && n[evenly] > 0 {
+			each /= 2
+		}
 		for i := range open {
 			f := &open[i]
 			if f.turn != turn {
 				continue
 			}
-			if f.get = f.pace * part; turn != Interactive {
-				f.get = min(f.pace, rate/n[turn])
+			if f.get = min(f.pace, each); turn == first {
+				f.get = f.pace * min(1, rate/pace[turn])
 			}
 			f.get = max(f.get, 1e-9)
 			given += f.get

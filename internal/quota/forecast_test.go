@@ -13,8 +13,8 @@ func TestEndsAreInTheRangeFirstShown(t *testing.T) {
 	flows, left := []FlowID{}, map[FlowID]int{}
 	for i := range 12 {
 		n := 60 + 40*i
-		if i == 11 { // needs nearly as long at its customer's pace as all together
-			n = 3300
+		if i == 11 { // may be critical towards the end
+			n = 1000
 		}
 		f := p.e.Open(FlowOptions{ID: fmt.Sprint(i), Class: Bulk, Left: n})
 		p.enqueue(f, n, naver("l", fmt.Sprint("c", i))...)
@@ -107,7 +107,7 @@ func TestRunsDryInTheOrderOfThePick(t *testing.T) {
 			t.Errorf("the small one ends at %.1f s: it took more than was left", e.from/(1-sooner))
 		}
 	}
-	open := []share{{line: big, left: 500, pace: 5}, {line: small, left: 200, pace: 5}, {line: a, left: 1, pace: 0.1}}
+	open := []share{{line: big, left: 500, pace: 5, feared: 5}, {line: small, left: 200, pace: 5, feared: 5}, {line: a, left: 1, pace: 0.1, feared: 0.1}}
 	divide(open, 7, 100)
 	if sum := open[0].get + open[1].get + open[2].get; sum > 7+1e-6 || open[0].get != 5 || open[2].get > 0.1 {
 		t.Errorf("%.2f of 7: %+v", sum, open)
