@@ -227,9 +227,9 @@ func TestExactlyOnce(t *testing.T) {
 		tick(t, first, kst(1, 12, 0))
 		procs := []*Service{first}
 		const mornings = 10
-		for now := kst(2, 6, 50); now.Before(kst(2+mornings, 0, 0)); now = now.Add(time.Duration(1+rnd.IntN(4)) * time.Minute) {
+		for now := kst(2, 6, 30); now.Before(kst(2+mornings, 0, 0)); now = now.Add(time.Duration(1+rnd.IntN(4)) * time.Minute) {
 			if now.In(table.KST).Hour() >= 8 { // the night is quiet
-				now = time.Date(2026, 11, now.In(table.KST).Day()+1, 6, 50, 0, 0, table.KST)
+				now = time.Date(2026, 11, now.In(table.KST).Day()+1, 6, 30, 0, 0, table.KST)
 			}
 			if rnd.IntN(3) == 0 { // a restart, perhaps with one more or one less
 				n := 1 + rnd.IntN(3)
