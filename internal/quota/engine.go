@@ -40,6 +40,7 @@ type Ticket struct {
 	sent   float64
 	onWire bool
 	again  bool // it was refused and waits again
+	served int  // how many calls of its desk had been accepted when it was refused last
 }
 
 // Call is what the ticket was made for.
@@ -68,6 +69,7 @@ type desk struct {
 	jumped   bool // the call just picked went first because it was critical,
 	piloted  bool // or the last of the bulk because it may be
 	accepted decay
+	total    int // calls accepted
 	refusals []refusal
 
 	foreseen   []ending
@@ -304,6 +306,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			s.answered(at, t.cost, t.marks[i], b)
 		}
 		d.accepted.add(at, 1)
+		d.total++
 		l.open--
 		f := l.flow
 		f.Left = max(l.open, f.Left-1)
@@ -318,6 +321,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 	}
 	guilty := d.guess(at, t, a.Blames)
 	for i, s := range t.scopes {
+		s.stats.denials.add(at, 1)
 		if i == guilty {
 			s.refused(at, t.cost, t.marks[i], a.RetryAfter.Seconds(), a.Budget)
 			s.stats.refused(at)
@@ -325,7 +329,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			s.spared(t.cost)
 		}
 	}
-	t.again = true
+	t.again, t.served = true, d.total
 	d.enqueue(t, true)
 	return true
 }

@@ -27,6 +27,10 @@ const (
 	remembered = 48
 	window     = 8. // seconds of refusals and sends that the guess looks at
 	spread     = 2. // seconds in which other customers' refusals count
+	// memory is for how many seconds it is remembered which customers are
+	// refused more than others: people in the console fill a customer's bucket
+	// for as long as they work, however slowly its own calls come.
+	memory = 300.
 )
 
 // concentrated is how much likelier it is that a scope of one customer was
@@ -40,6 +44,12 @@ func concentrated(refused, expected float64) float64 {
 		return min(ratio, -counts)
 	}
 	return max(ratio, counts)
+}
+
+// disturbed is the same for the last minutes of a customer's scope.
+func (s *instance) disturbed(now float64, common *instance) float64 {
+	part := s.stats.sends.count(now) / max(common.stats.sends.count(now), 1)
+	return concentrated(s.stats.denials.count(now)+0.7, common.stats.denials.count(now)*part+0.7)
 }
 
 // guess says which of the call's scopes a refusal is charged to.
@@ -84,7 +94,14 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 				}
 			}
 			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
-			v += math.Log(4) + concentrated(mine+0.7, total*min(q, 1)+0.7) - math.Log(1+spreads)
+			own := max(concentrated(mine+0.7, total*min(q, 1)+0.7), s.disturbed(now, common))
+			if t.again && d.total-t.served >= 4 { // others went through meanwhile
+				own += math.Log(3)
+			}
+			if own > math.Log(4) {
+				full = 0
+			}
+			v += math.Log(4) + own - math.Log(1+spreads)
 		case s.shared != nil:
 			// Only this process's part of its traffic is seen here; its
 			// refusals mostly say so in their bodies.
