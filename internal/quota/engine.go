@@ -40,7 +40,6 @@ type Ticket struct {
 	sent   float64
 	onWire bool
 	again  bool // it was refused and waits again
-	served int  // how many calls of its desk had been accepted when it was refused last
 }
 
 // Call is what the ticket was made for.
@@ -69,7 +68,6 @@ type desk struct {
 	jumped   bool // the call just picked went first because it was critical,
 	piloted  bool // or the last of the bulk because it may be
 	accepted decay
-	total    int // calls accepted
 	refusals []refusal
 
 	foreseen   []ending
@@ -277,7 +275,11 @@ func (d *desk) send(now float64, t *Ticket) {
 			bound, latest = s, at
 		}
 	}
+	common := innermostCommon(t.scopes)
 	for i, s := range t.scopes {
+		if s.policy.Narrow {
+			s.remember(now, common)
+		}
 		t.marks[i] = s.book(now, t.cost)
 		s.stats.sent(now, s.pacer.rate, s == bound && latest > now-0.01)
 		if !s.policy.Narrow {
@@ -306,7 +308,6 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			s.answered(at, t.cost, t.marks[i], b)
 		}
 		d.accepted.add(at, 1)
-		d.total++
 		l.open--
 		f := l.flow
 		f.Left = max(l.open, f.Left-1)
@@ -321,7 +322,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 	}
 	guilty := d.guess(at, t, a.Blames)
 	for i, s := range t.scopes {
-		s.stats.denials.add(at, 1)
+		s.stats.denied++
 		if i == guilty {
 			s.refused(at, t.cost, t.marks[i], a.RetryAfter.Seconds(), a.Budget)
 			s.stats.refused(at)
@@ -329,7 +330,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			s.spared(t.cost)
 		}
 	}
-	t.again, t.served = true, d.total
+	t.again = true
 	d.enqueue(t, true)
 	return true
 }

@@ -26,11 +26,13 @@ type refusal struct {
 const (
 	remembered = 48
 	window     = 8. // seconds of refusals and sends that the guess looks at
+	burst      = 3. // seconds of refusals that the memory leaves out: a fall
 	spread     = 2. // seconds in which other customers' refusals count
 	// memory is for how many seconds it is remembered which customers are
-	// refused more than others: people in the console fill a customer's bucket
-	// for as long as they work, however slowly its own calls come.
-	memory = 300.
+	// refused more than others, and pause after how many without a call that
+	// ends: people in the console fill a customer's bucket for as long as they
+	// work, however slowly its own calls come.
+	memory, pause = 300., 120.
 )
 
 // concentrated is how much likelier it is that a scope of one customer was
@@ -46,10 +48,28 @@ func concentrated(refused, expected float64) float64 {
 	return max(ratio, counts)
 }
 
-// disturbed is the same for the last minutes of a customer's scope.
-func (s *instance) disturbed(now float64, common *instance) float64 {
-	part := s.stats.sends.count(now) / max(common.stats.sends.count(now), 1)
-	return concentrated(s.stats.denials.count(now)+0.7, common.stats.denials.count(now)*part+0.7)
+// past is what a scope of one customer and the common one around it had
+// counted when a span of memory began.
+type past struct {
+	since, last                float64
+	sent, denied, all, refused int64
+}
+
+// remember begins a span of memory where none is open. It is called before
+// each send.
+func (s *instance) remember(now float64, common *instance) {
+	if p := &s.past; p.last == 0 || now-p.last > pause || now-p.since > memory {
+		*p = past{since: now, sent: s.stats.total, denied: s.stats.denied, all: common.stats.total, refused: common.stats.denied}
+	}
+	s.past.last = now
+}
+
+// disturbed is what concentrated is, for the span of memory without what was
+// refused lately: of this customer, and in all.
+func (s *instance) disturbed(common *instance, mine, all float64) float64 {
+	p := &s.past
+	part := float64(s.stats.total-p.sent) / max(1, float64(common.stats.total-p.all))
+	return concentrated(max(0, float64(s.stats.denied-p.denied)-mine)+0.7, max(0, float64(common.stats.denied-p.refused)-all)*min(part, 1)+0.7)
 }
 
 // guess says which of the call's scopes a refusal is charged to.
@@ -63,12 +83,15 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			customer = s
 		}
 	}
-	total, others := 0., map[*instance]float64{}
+	total, lately, others := 0., 0., map[*instance]float64{}
 	for _, r := range d.refusals {
 		if r.at < now-window {
 			continue
 		}
 		total++
+		if r.at >= now-burst {
+			lately++
+		}
 		if r.customer != customer && r.at >= now-spread {
 			others[r.customer] = max(others[r.customer], r.full)
 		}
@@ -87,16 +110,19 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			v -= 5 // it keeps what it was told
 		case s.policy.Narrow:
 			full = min(full, 1-dry)
-			mine := 0.
+			mine, mineLately := 0., 0.
 			for _, r := range d.refusals {
 				if r.at >= now-window && (r.customer == s || r.narrow == s) {
 					mine++
+					if r.at >= now-burst {
+						mineLately++
+					}
 				}
 			}
 			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
-			own := max(concentrated(mine+0.7, total*min(q, 1)+0.7), s.disturbed(now, common))
-			if t.again && d.total-t.served >= 4 { // others went through meanwhile
-				own += math.Log(3)
+			own := concentrated(mine+0.7, total*min(q, 1)+0.7)
+			if long := s.disturbed(common, mineLately, lately); long > 0.5 {
+				own = max(own, long)
 			}
 			if own > math.Log(4) {
 				full = 0

@@ -17,9 +17,6 @@ func (d *decay) add(now, n float64) {
 	d.at = now
 }
 
-// count is how many there were, older ones counted less.
-func (d *decay) count(now float64) float64 { return d.v * math.Exp((d.at-now)/d.tau) }
-
 func (d *decay) rate(now float64) float64 {
 	full := 1 - math.Exp((d.since-now)/d.tau) // of the weight, while it is young
 	return d.v * math.Exp((d.at-now)/d.tau) / (d.tau * max(full, 0.2))
@@ -40,7 +37,6 @@ type bucket struct {
 // for recent, the sends of the last seconds.
 type stats struct {
 	recent            decay
-	sends, denials    decay // of the last minutes: all calls, and the refused ones whoever was blamed
 	bound             decay // of the calls of the last seconds, those that waited for it
 	all               decay
 	slow, slowRefused decay   // for the forecast
@@ -50,7 +46,8 @@ type stats struct {
 	block, inBlock    float64 // when the block began, its sends
 	busySince, last   float64
 	total             int64
-	totalRefused      int64
+	totalRefused      int64 // that this scope was blamed for
+	denied            int64 // calls that were refused, whoever was blamed
 	short             [shortBuckets]bucket
 	long              []bucket
 }
@@ -58,7 +55,6 @@ type stats struct {
 func (s *stats) buckets(now float64) [2]*bucket {
 	if s.long == nil {
 		s.long = make([]bucket, longBuckets)
-		s.sends.tau, s.denials.tau = memory, memory
 		s.recent.tau, s.bound.tau, s.all.tau, s.slow.tau, s.slowRefused.tau = 3, 10, 10, 30, 30
 	}
 	a, b := int32(now/shortSpan), int32(now/longSpan)
@@ -78,7 +74,6 @@ func (s *stats) sent(now, rate float64, bound bool) {
 		b.rate += float32(rate)
 	}
 	s.recent.add(now, 1)
-	s.sends.add(now, 1)
 	s.total++
 	v := 0.
 	if bound {
