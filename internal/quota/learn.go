@@ -121,6 +121,7 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			}
 			q := s.stats.recent.rate(now) / max(common.stats.recent.rate(now), 1e-9)
 			own := concentrated(mine+0.7, total*min(q, 1)+0.7)
+			// Half a unit may be chance.
 			if long := s.disturbed(common, mineLately, lately); long > 0.5 {
 				own = max(own, long)
 			}

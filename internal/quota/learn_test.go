@@ -51,3 +51,46 @@ func TestFullCustomersDoNotSlowTheLicence(t *testing.T) {
 		t.Errorf("learned %.1f/s of 50", licence)
 	}
 }
+
+// On the way back after a fall, a climb that is refused at once proves nothing
+// but that it came too early: the rate is again what it was before.
+func TestFailedClimbGoesBack(t *testing.T) {
+	s := newPacer(Policy{Rate: 20})
+	s.mode, s.charges, s.before, s.rate = regain, 10, 20, 4
+	now := 1.
+	for !s.climbed && now < 30 {
+		now = max(now, s.ready())
+		s.send(now, 1)
+	}
+	if !s.climbed || s.held != 4 || s.rate <= 4 {
+		t.Fatalf("climbed %v from %.1f to %.1f/s", s.climbed, s.held, s.rate)
+	}
+	now = max(now, s.ready())
+	m := s.send(now, 1)
+	if !s.charge(now+0.1, m) || s.rate != 4 {
+		t.Errorf("%.1f/s after the refusal", s.rate)
+	}
+}
+
+// A large account behind a small limit that nobody knows is tried early, but
+// leaves half of the slots to the others.
+func TestPilotHasEverySecondSlot(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 10 })
+	sent := map[string]int{}
+	p.onSend = func(_ float64, tk *Ticket) { sent[tk.line.flow.ID]++ }
+	for c := range 10 {
+		id, n := fmt.Sprint(c), 200
+		if c == 0 {
+			n = 2400
+		}
+		p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: n}), n, naver("l", id)...)
+	}
+	p.until(60)
+	all := 0
+	for _, n := range sent {
+		all += n
+	}
+	if part := float64(sent["0"]) / float64(all); part < 0.3 || part > 0.6 {
+		t.Errorf("it had %.2f of %d slots", part, all)
+	}
+}
