@@ -10,10 +10,10 @@ import (
 // 1 % of a morning. What must not be is a bias, such as always blaming the
 // customer (half of all calls refused where the licence binds).
 //
-// Three things speak: how empty the scope's bucket is believed to be; whether
+// Four things speak: how empty the scope's bucket is believed to be; whether
 // this customer is refused more often than its share of the traffic
-// (concentration: its own limit); and whether others are refused as well
-// (spread: a common limit).
+// (concentration: its own limit), in the last seconds or over some minutes; and
+// whether others are refused as well (spread: a common limit).
 
 // refusal is one entry of a desk's memory.
 type refusal struct {
@@ -29,10 +29,10 @@ const (
 	burst      = 3. // seconds of refusals that the memory leaves out: a fall
 	spread     = 2. // seconds in which other customers' refusals count
 	// memory is for how many seconds it is remembered which customers are
-	// refused more than others, and pause after how many without a call that
+	// refused more than others, and silence after how many without a call that
 	// ends: people in the console fill a customer's bucket for as long as they
 	// work, however slowly its own calls come.
-	memory, pause = 300., 120.
+	memory, silence = 300., 120.
 )
 
 // concentrated is how much likelier it is that a scope of one customer was
@@ -58,7 +58,7 @@ type past struct {
 // remember begins a span of memory where none is open. It is called before
 // each send.
 func (s *instance) remember(now float64, common *instance) {
-	if p := &s.past; p.last == 0 || now-p.last > pause || now-p.since > memory {
+	if p := &s.past; p.last == 0 || now-p.last > silence || now-p.since > memory {
 		*p = past{since: now, sent: s.stats.total, denied: s.stats.denied, all: common.stats.total, refused: common.stats.denied}
 	}
 	s.past.last = now

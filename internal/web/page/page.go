@@ -54,7 +54,7 @@ type Page struct {
 	CSRF  string
 	Path  string // of this page, to come back to
 	Frame *Frame
-	Flash string // one sentence about what was just done
+	Flash Note // one sentence about what was just done
 	Now   time.Time
 	Zone  *time.Location
 }
@@ -141,20 +141,27 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name st
 
 const flashCookie = "flash"
 
-// Flash lets the next page say the sentence "ui.flash.CODE".
+// Note is what a page says about the action before it.
+type Note struct {
+	Text string
+	Warn bool // it is not only good news
+}
+
+// Flash lets the next page say the sentence "ui.flash.CODE", as a warning when
+// the code begins with "warn.".
 func Flash(w http.ResponseWriter, code string) {
 	http.SetCookie(w, &http.Cookie{Name: flashCookie, Value: code, Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
-func takeFlash(w http.ResponseWriter, r *http.Request) string {
+func takeFlash(w http.ResponseWriter, r *http.Request) Note {
 	c, err := r.Cookie(flashCookie)
 	if err != nil {
-		return ""
+		return Note{}
 	}
 	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	key := "ui.flash." + c.Value
 	if !i18n.Has(key) {
-		return ""
+		return Note{}
 	}
-	return i18n.T(web.Of(r.Context()).Lang, key)
+	return Note{i18n.T(web.Of(r.Context()).Lang, key), strings.HasPrefix(c.Value, "warn.")}
 }

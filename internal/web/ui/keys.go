@@ -270,7 +270,7 @@ func (u *UI) addAccount(w http.ResponseWriter, r *http.Request) error {
 
 // accessFlash says after an ad account was added whether its key reaches it.
 var accessFlash = map[account.Access]string{
-	account.Reached: "account_added", account.OutOfReach: "account_refused", account.NotChecked: "account_not_checked",
+	account.Reached: "account_added", account.OutOfReach: "warn.account_refused", account.NotChecked: "warn.account_not_checked",
 }
 
 func (u *UI) deleteAccount(w http.ResponseWriter, r *http.Request) error {
