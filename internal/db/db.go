@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imreport/internal/errs"
@@ -54,7 +55,8 @@ type Options struct {
 	// Shared opens SQLite without taking the data folder's lock: for a
 	// command that only reads or writes a row beside a running server.
 	Shared bool
-	// MaxConns bounds the PostgreSQL pool; 0 means 16.
+	// MaxConns bounds the PostgreSQL pool; 0 means the URL's pool_max_conns,
+	// else 16.
 	MaxConns int
 }
 
@@ -80,9 +82,11 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errs.E(errs.Invalid, "db.url_invalid", err)
 	}
-	cfg.MaxConns = 16
-	if o.MaxConns > 0 {
+	switch {
+	case o.MaxConns > 0:
 		cfg.MaxConns = int32(o.MaxConns)
+	case !strings.Contains(o.URL, "pool_max_conns="):
+		cfg.MaxConns = 16 // and not pgx's own 4 on a small machine
 	}
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
@@ -90,7 +94,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err == nil {
-		err = pool.Ping(ctx)
+		err = firstPing(ctx, pool)
 	}
 	if err != nil {
 		if pool != nil {
@@ -99,6 +103,32 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 		return nil, errs.E(errs.Unavailable, "db.unreachable", err, redact(o.URL))
 	}
 	return &DB{dialect: Postgres, pool: pool}, nil
+}
+
+// patience is how long a server that is up but takes nobody is waited for.
+const patience = 15 * time.Second
+
+// firstPing waits for a server that is just starting, or has no connection
+// free just now: both pass. One that does not answer at all is told at once,
+// since the address may be wrong.
+func firstPing(ctx context.Context, pool *pgxpool.Pool) error {
+	for end := time.Now().Add(patience); ; {
+		err := pool.Ping(ctx)
+		if !busy(err) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// busy tells the answers too_many_connections and cannot_connect_now.
+func busy(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "53300" || e.Code == "57P03")
 }
 
 func openSQLite(ctx context.Context, o Options) (*DB, error) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +139,36 @@ func TestALostConnectionIsToldAndPasses(t *testing.T) {
 			t.Fatalf("the database does not come back: %v", err)
 		}
 	}
+}
+
+func TestAFullServerIsWaitedFor(t *testing.T) {
+	ctx := context.Background()
+	admin := dbtest.Postgres(t)
+	role := "imreport_test_" + strings.ReplaceAll(db.NewID(), "-", "")
+	if _, err := admin.Exec(ctx, "CREATE ROLE "+role+" LOGIN CONNECTION LIMIT 1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), "DROP ROLE "+role) })
+	u, err := url.Parse(os.Getenv("IMREPORT_TEST_PG"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	only, err := db.Open(ctx, db.Options{URL: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := db.Open(short, db.Options{URL: u.String()}); !errors.Is(err, context.DeadlineExceeded) || !errs.Is(err, "db.unreachable") {
+		t.Fatalf("a full server was not waited for: %v", err)
+	}
+	time.AfterFunc(time.Second, func() { _ = only.Close() })
+	d, err := db.Open(ctx, db.Options{URL: u.String()})
+	if err != nil {
+		t.Fatalf("a connection became free, and it was not taken: %v", err)
+	}
+	_ = d.Close()
 }
 
 func TestANewerDatabaseIsRefused(t *testing.T) {

@@ -4,6 +4,7 @@ package dbtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"imreport/internal/db"
 	"imreport/internal/jobs"
@@ -60,13 +62,26 @@ func Postgres(t testing.TB) *db.DB {
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	base := pgBase(t)
-	return fresh(t, base, " TEMPLATE "+pgTemplate(t, base))
+	return fewer(fresh(t, base, " TEMPLATE "+pgTemplate(t, base)))
 }
 
 // EmptyPostgresURL is PostgresURL without a schema.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return fresh(t, pgBase(t), "")
+	return fewer(fresh(t, pgBase(t), ""))
+}
+
+// fewer bounds the connections of each process, so that all tests at once stay
+// below a server's usual 100.
+func fewer(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	q := u.Query()
+	q.Set("pool_max_conns", "6")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 func pgBase(t testing.TB) string {
@@ -180,12 +195,22 @@ func pgExec(t testing.TB, base, statement string) {
 
 func tryExec(ctx context.Context, base, statement string) error {
 	c, err := pgx.Connect(ctx, base)
+	for tries := 0; tries < 100 && full(err); tries++ {
+		time.Sleep(100 * time.Millisecond)
+		c, err = pgx.Connect(ctx, base)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close(ctx) }()
 	_, err = c.Exec(ctx, statement)
 	return err
+}
+
+// full tells that all of the server's connections are in use.
+func full(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "53300"
 }
 
 func copyFile(to, from string) error {
