@@ -28,9 +28,9 @@ import (
 
 const (
 	licencesTogether = 3
-	jobsTogether     = 8  // raw data per licence
-	callsTogether    = 60 // calls of each
-	rateTogether     = 25 // per licence and second
+	jobsTogether     = 8   // raw data per licence
+	callsTogether    = 300 // calls of each
+	rateTogether     = 25  // per licence and second
 	togetherProcess  = "IMREPORT_BENCH_PROCESS"
 	togetherURL      = "IMREPORT_BENCH_URL"
 	togetherDatabase = "IMREPORT_BENCH_DATABASE"
