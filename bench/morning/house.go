@@ -35,10 +35,10 @@ type house struct {
 	dir     string
 	sim     *vendor.Server
 	net     *wire
+	gate    *quota.Gate // made by who opens the house
 
 	d        *db.DB
 	jobs     *jobs.Jobs
-	gate     *quota.Gate
 	keys     *account.Service
 	source   *naver.Source
 	reports  *report.Service
@@ -73,8 +73,6 @@ func (h *house) open(ctx context.Context) (err error) {
 	h.keys.OnUsable(func(ctx context.Context, keyID string) error {
 		return h.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
 	})
-	h.gate = quota.New(quota.Options{})
-	h.gate.Import(h.net.rates) // as the Keeper does at a start
 	store, err := archive.NewDir(filepath.Join(h.dir, "archive"))
 	if err != nil {
 		return err
@@ -134,7 +132,6 @@ func (h *house) close(ctx context.Context) error {
 		<-h.done
 		h.end = nil
 	}
-	h.net.rates = h.gate.Export()
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	return errors.Join(h.jobs.Stop(ctx), h.runs.Stop(ctx), h.source.Close(ctx), h.d.Close())

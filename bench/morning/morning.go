@@ -34,13 +34,16 @@ import (
 
 // Options of the benchmark.
 type Options struct {
-	// Accounts and PerAccount raw data each; 0 means 300 and 3.
+	// Accounts and PerAccount raw data each; 0 means 300 (30 of full size) and 3.
 	Accounts, PerAccount int
-	// Mornings of the scenarios "month"; 0 means 30.
+	// Mornings of the scenarios "month"; 0 means 30. Those of full size are
+	// not more than that, and not more than 3.
 	Mornings int
 	// Only these scenarios, by the beginning of their names; none means all.
 	Only []string
 	Seed uint64 // 0 means 1
+
+	full int // accounts of full size
 }
 
 // Scenario is some mornings of one agency.
@@ -59,6 +62,9 @@ type Scenario struct {
 	ReadyType map[int]time.Duration
 	// Forgo are ways of asking for less that the source does without.
 	Forgo naver.Forgo
+	// Apart: each raw data of an account is kept by an imreport of its own,
+	// with its own database and archive; they share nothing but the gate.
+	Apart bool
 	// Changed: before each second morning Naver restates a day of 5 days ago
 	// for the first account.
 	Changed bool
@@ -106,12 +112,14 @@ func (o Options) scenarios() []Scenario {
 		with("D-1 and CHANGED", func(s *Scenario) { s.Refetch = 1 }),
 		lever(allLevers, func(*Scenario) {}),
 		lever("lever: one raw data per account", func(s *Scenario) { s.PerAccount = 1 }),
+		lever(notShared, func(s *Scenario) { s.Apart = true }),
 		lever("lever: nothing kept", func(s *Scenario) { s.Refetch = s.LastDays }),
 		lever("lever: D-1 and CHANGED", func(s *Scenario) { s.Refetch = 1 }),
 		lever("lever: each job looked at", func(s *Scenario) { s.Forgo.OneLook = true }),
 		lever("lever: whole lists each time", func(s *Scenario) { s.Forgo.DailyLists = true }),
 		with("full size", func(s *Scenario) {
-			s.Accounts, s.Campaigns, s.AdGroups, s.Keywords, s.LastDays = min(s.Accounts, fullAccounts), 20, 400, 8000, 4
+			s.Accounts, s.Campaigns, s.AdGroups, s.Keywords, s.LastDays = o.full, 20, 400, 8000, 4
+			s.Mornings = min(o.Mornings, 3)
 		}),
 	}
 }
@@ -121,8 +129,9 @@ const (
 	// and allLevers the one in which nothing is forgone.
 	leverAccounts = 60
 	allLevers     = "lever: none forgone"
-	// fullAccounts is the same for those of full size: making and storing their
-	// files takes the time.
+	notShared     = "lever: nothing shared"
+	// fullAccounts is how many those of full size have, unless told: making
+	// and storing their files takes the time.
 	fullAccounts = 30
 )
 
@@ -130,6 +139,7 @@ const (
 // they showed. Each is a process of its own: synctest needs a testing.T, which
 // only package testing can make, and it ends the process.
 func Run(ctx context.Context, o Options, out io.Writer) (*Figures, error) {
+	o.full = cmp.Or(o.Accounts, fullAccounts)
 	o.Accounts, o.PerAccount, o.Mornings, o.Seed = cmp.Or(o.Accounts, 300), cmp.Or(o.PerAccount, 3), cmp.Or(o.Mornings, 30), cmp.Or(o.Seed, 1)
 	all := o.scenarios()
 	if len(o.Only) > 0 {

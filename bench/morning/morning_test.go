@@ -39,3 +39,33 @@ func TestPlay(t *testing.T) {
 		t.Errorf("%d restated, %d spreadsheets say so", second.Restated, second.Revisions)
 	}
 }
+
+// Two raw data of one account ask for twice as much when they know nothing of
+// each other, and for no more than one alone when they share.
+func TestApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays three mornings")
+	}
+	took := map[string]float64{}
+	for name, s := range map[string]Scenario{"alone": {PerAccount: 1}, "shared": {PerAccount: 2}, "apart": {PerAccount: 2, Apart: true}} {
+		s.Name, s.Profile, s.Accounts, s.Campaigns, s.AdGroups, s.Keywords = name, "calm", 2, 2, 4, 10
+		s.LastDays, s.Refetch, s.Mornings, s.Write, s.Seed = 4, 3, 1, time.Second, 1
+		r, err := Play(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := r.Mornings[0]
+		if d.Done != r.RawData || d.Failed != 0 {
+			t.Errorf("%s: %d of %d done, %d failed", name, d.Done, r.RawData, d.Failed)
+		}
+		took[name] = d.PerAccount
+	}
+	// A look at the list of jobs more or less is chance.
+	if took["shared"] > took["alone"]+2 {
+		t.Errorf("a second raw data took %.1f requests more", took["shared"]-took["alone"])
+	}
+	if took["apart"] < 2*took["alone"]-4 {
+		t.Errorf("two raw data that share nothing took %.1f requests, one %.1f", took["apart"], took["alone"])
+	}
+	t.Log(took)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -86,8 +87,53 @@ type Day struct {
 // stage is a scenario under way.
 type stage struct {
 	*house
-	s   Scenario
-	res *Result
+	// apart are further imreports, each with one raw data of every account,
+	// which share nothing but the gate. See Scenario.Apart.
+	apart []*house
+	s     Scenario
+	res   *Result
+}
+
+// houses are all imreports of the stage.
+func (st *stage) houses() []*house { return append([]*house{st.house}, st.apart...) }
+
+// open builds all houses behind one gate.
+func (st *stage) open(ctx context.Context) error {
+	gate := quota.New(quota.Options{})
+	gate.Import(st.net.rates) // as the Keeper does at a start
+	for _, h := range st.houses() {
+		h.gate = gate
+		if err := h.open(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// schedules lets all schedules start what is due, until close.
+func (st *stage) schedules(ctx context.Context) {
+	for _, h := range st.houses() {
+		h.schedules(ctx)
+	}
+}
+
+// close closes all houses.
+func (st *stage) close(ctx context.Context) (err error) {
+	st.net.rates = st.gate.Export()
+	for _, h := range st.houses() {
+		err = errors.Join(err, h.close(ctx))
+	}
+	return err
+}
+
+// tick lets all schedules look once at what is due.
+func (st *stage) tick(ctx context.Context) error {
+	for _, h := range st.houses() {
+		if _, err := h.mornings.Tick(ctx, time.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s Scenario) play(ctx context.Context, dir string) (*Result, error) {
@@ -116,15 +162,27 @@ func (s Scenario) fill(ctx context.Context, dir string) (*stage, error) {
 	net := &wire{}
 	sim := vendor.New(vendor.Options{Refused: net.refuse, Seed: s.Seed, Profile: s.Profile, Accounts: s.Accounts, Campaigns: s.Campaigns, AdGroups: s.AdGroups, Keywords: s.Keywords})
 	net.sim = sim
-	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount},
-		house: &house{refetch: s.Refetch, forgo: s.Forgo, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: net}}
+	build := func(dir string) *house {
+		return &house{refetch: s.Refetch, forgo: s.Forgo, paper: &paper{takes: s.Write}, debug: s.Debug, dir: dir, sim: sim, net: net}
+	}
+	st := &stage{s: s, res: &Result{Name: s.Name, Profile: s.Profile, Accounts: s.Accounts, RawData: s.Accounts * s.PerAccount}, house: build(dir)}
+	each := s.PerAccount
+	if s.Apart {
+		each = 1
+		for n := 1; n < s.PerAccount; n++ {
+			st.apart = append(st.apart, build(filepath.Join(dir, strconv.Itoa(n))))
+		}
+	}
 	if err := st.open(ctx); err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	err := st.furnish(ctx)
+	var err error
+	for _, h := range st.houses() {
+		err = errors.Join(err, h.furnish(ctx, each, s.LastDays))
+	}
 	if err == nil {
-		_, err = st.mornings.Tick(ctx, time.Now()) // notes since when schedules stand
+		err = st.tick(ctx) // notes since when schedules stand
 	}
 	if err == nil {
 		err = st.ended(ctx, began.Add(10*time.Hour))
@@ -135,29 +193,29 @@ func (s Scenario) fill(ctx context.Context, dir string) (*stage, error) {
 	return st, errors.Join(err, st.close(ctx))
 }
 
-// furnish makes a workspace with all accounts and raw data.
-func (st *stage) furnish(ctx context.Context) error {
+// furnish makes a workspace with all accounts and so many raw data of each.
+func (h *house) furnish(ctx context.Context, perAccount, lastDays int) error {
 	now := time.Now()
-	_, err := st.d.Exec(ctx, `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ($1, 'Agency', 'Asia/Seoul', 'ko', $2)`, workspace, db.US(now))
+	_, err := h.d.Exec(ctx, `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ($1, 'Agency', 'Asia/Seoul', 'ko', $2)`, workspace, db.US(now))
 	if err != nil {
 		return err
 	}
-	k, err := st.keys.AddKey(ctx, workspace, account.NewKey{Name: "agency", License: vendor.DefaultLicense, Secret: vendor.DefaultSecret}, now)
+	k, err := h.keys.AddKey(ctx, workspace, account.NewKey{Name: "agency", License: vendor.DefaultLicense, Secret: vendor.DefaultSecret}, now)
 	if err != nil {
 		return err
 	}
-	for _, c := range st.sim.Customers() {
-		a, _, err := st.keys.AddAccount(ctx, workspace, account.NewAccount{APIKeyID: k.ID, CustomerID: strconv.FormatInt(c.ID, 10), Name: c.Name}, now)
+	for _, c := range h.sim.Customers() {
+		a, _, err := h.keys.AddAccount(ctx, workspace, account.NewAccount{APIKeyID: k.ID, CustomerID: strconv.FormatInt(c.ID, 10), Name: c.Name}, now)
 		if err != nil {
 			return err
 		}
-		for i := range st.s.PerAccount {
+		for i := range perAccount {
 			in := report.Input{
-				Name: fmt.Sprintf("%s %d", c.Name, i), AccountID: a.ID, Reports: types, Period: report.Period{LastDays: st.s.LastDays},
+				Name: fmt.Sprintf("%s %d", c.Name, i), AccountID: a.ID, Reports: types, Period: report.Period{LastDays: lastDays},
 				Destination: report.Destination{Type: report.XLSX},
 				Schedule:    &report.Schedule{DailyAt: "07:30", Mode: report.ReadyBy, Zone: "Asia/Seoul"},
 			}
-			if _, _, err := st.runs.Create(ctx, workspace, "p", in, run.Request{Class: quota.Bulk}); err != nil {
+			if _, _, err := h.runs.Create(ctx, workspace, "p", in, run.Request{Class: quota.Bulk}); err != nil {
 				return err
 			}
 		}
@@ -179,9 +237,16 @@ func (st *stage) ended(ctx context.Context, until time.Time) error {
 // openRuns is how many runs are open, and how many of them wait for Naver's
 // publication.
 func (st *stage) openRuns(ctx context.Context) (open, preparing int, err error) {
-	err = st.d.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE reason = 'platform_preparing') FROM run
-		WHERE state IN (1, 2, 3, 4, 5, 6)`).Scan(&open, &preparing)
-	return open, preparing, err
+	for _, h := range st.houses() {
+		var o, p int
+		err = h.d.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE reason = 'platform_preparing') FROM run
+			WHERE state IN (1, 2, 3, 4, 5, 6)`).Scan(&o, &p)
+		if err != nil {
+			return 0, 0, err
+		}
+		open, preparing = open+o, preparing+p
+	}
+	return open, preparing, nil
 }
 
 // morning plays the n-th morning.
@@ -240,16 +305,18 @@ func (st *stage) await(ctx context.Context, at time.Time) (opened time.Time, err
 	time.Sleep(time.Until(at))
 	st.paper.clear()
 	st.net.take()
-	if err := st.house.open(ctx); err != nil {
+	if err := st.open(ctx); err != nil {
 		return at, err
 	}
-	if _, err := st.mornings.Tick(ctx, time.Now()); err != nil {
+	if err := st.tick(ctx); err != nil {
 		return at, errors.Join(err, st.close(ctx))
 	}
 	first := time.Time{}
-	for _, o := range st.mornings.Outlook() {
-		if first.IsZero() || o.Start.Before(first) {
-			first = o.Start
+	for _, h := range st.houses() {
+		for _, o := range h.mornings.Outlook() {
+			if first.IsZero() || o.Start.Before(first) {
+				first = o.Start
+			}
 		}
 	}
 	if opened = first.Add(-early); !opened.After(time.Now()) {
@@ -259,7 +326,7 @@ func (st *stage) await(ctx context.Context, at time.Time) (opened time.Time, err
 		return at, err
 	}
 	time.Sleep(time.Until(opened))
-	return opened, st.house.open(ctx)
+	return opened, st.open(ctx)
 }
 
 // watch waits until every raw data was filled this morning and no run is open,
@@ -278,9 +345,13 @@ func (st *stage) watch(ctx context.Context, opened, published, whole time.Time) 
 		}
 		var filled int
 		if open == 0 {
-			err := st.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE filled_us >= $1`, db.US(opened)).Scan(&filled)
-			if err != nil {
-				return released, err
+			for _, h := range st.houses() {
+				var n int
+				err := h.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE filled_us >= $1`, db.US(opened)).Scan(&n)
+				if err != nil {
+					return released, err
+				}
+				filled += n
 			}
 		}
 		if filled == st.res.RawData && !now.Before(whole.Add(5*time.Minute)) || now.After(end) {
@@ -311,12 +382,18 @@ func (st *stage) day(ctx context.Context, since time.Time) (d Day, err error) {
 		}
 		d.ProbesPerMinute = max(d.ProbesPerMinute, n)
 	}
-	var first, last int64
-	err = st.d.QueryRow(ctx, `SELECT coalesce(min(created_us), 0), coalesce(max(ended_us) FILTER (WHERE cause NOT IN ('late', 'repair')), 0),
-			count(*) FILTER (WHERE state = 7), count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE cause IN ('late', 'repair'))
-		FROM run WHERE created_us >= $1`, db.US(since)).Scan(&first, &last, &d.Done, &d.Failed, &d.Second)
-	if err != nil {
-		return d, err
+	first, last := db.US(time.Now()), int64(0)
+	for _, h := range st.houses() {
+		var from, to int64
+		var done, failed, second int
+		err = h.d.QueryRow(ctx, `SELECT coalesce(min(created_us), $1), coalesce(max(ended_us) FILTER (WHERE cause NOT IN ('late', 'repair')), 0),
+				count(*) FILTER (WHERE state = 7), count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE cause IN ('late', 'repair'))
+			FROM run WHERE created_us >= $2`, first, db.US(since)).Scan(&from, &to, &done, &failed, &second)
+		if err != nil {
+			return d, err
+		}
+		first, last = min(first, from), max(last, to)
+		d.Done, d.Failed, d.Second = d.Done+done, d.Failed+failed, d.Second+second
 	}
 	clock := func(us int64) string { return db.Time(us).In(table.KST).Format(time.TimeOnly) }
 	d.Start, d.Ready = clock(first), clock(last)

@@ -56,8 +56,7 @@ func levers(all []*Result) (out []Lever) {
 			out = append(out, Lever{name, without, with})
 		}
 	}
-	// Raw data that share nothing ask for as much as each would alone.
-	add("pieces are shared by all three raw data (without: three times one alone)", 3*perAccount("lever: one raw data per account"), with)
+	add("pieces are shared by all three raw data", perAccount(notShared), with)
 	add("closed days are kept (period of 7 days)", perAccount("lever: nothing kept"), with)
 	add("one list of jobs for all, when they are likely to be ready", perAccount("lever: each job looked at"), with)
 	add("lists of entities once a day, changes only", perAccount("lever: whole lists each time"), with)

@@ -8,7 +8,7 @@ import (
 
 type benchMorningCmd struct {
 	figures
-	Accounts   int      `default:"300" help:"Ad accounts."`
+	Accounts   int      `help:"Ad accounts: 300 if not given, 30 in full size."`
 	PerAccount int      `default:"3" help:"Raw data of each."`
 	Mornings   int      `default:"30" help:"Mornings of the month."`
 	Scenario   listFlag `help:"Only these, by the beginning of their names: month, late, storm, D-1, lever, full size." placeholder:"NAME,…"`
