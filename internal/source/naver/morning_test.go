@@ -290,8 +290,19 @@ func TestWhatIsLearnedIsKept(t *testing.T) {
 		if o, err := s.Spared(ctx, "other", ""); err != nil || o.Requests != 0 {
 			t.Errorf("another workspace sees %+v, %v", o, err)
 		}
+		if _, err := d.Exec(ctx, `DELETE FROM api_key WHERE id = 'key of ws'`); err != nil {
+			t.Fatal(err)
+		}
+		o.RunID = db.NewID()
+		if err := s.Collect(ctx, o, &progress{t: t}); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.Close(ctx); err != nil {
 			t.Fatal(err)
+		}
+		left := -1
+		if err := d.QueryRow(ctx, `SELECT count(*) FROM naver_spared`).Scan(&left); err != nil || left != 0 {
+			t.Errorf("%d rows of a deleted key are left, %v", left, err)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"imreport/internal/archive"
@@ -314,10 +315,11 @@ func (c *collector) download(ctx context.Context, n need, j job, jobs int) error
 	r.stream.rest()
 	select {
 	case c.s.parsing <- struct{}{}:
-		defer func() { <-c.s.parsing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	read := sync.OnceFunc(func() { <-c.s.parsing })
+	defer read()
 	p, err := newParser(r.stream, n.t, n.day, n.customer, !r.delimited)
 	if err != nil {
 		return err
@@ -334,7 +336,7 @@ func (c *collector) download(ctx context.Context, n need, j job, jobs int) error
 			return w.Write(row)
 		})
 		if err == nil {
-			err = c.whole(ctx, n, sum, jobs)
+			err = c.whole(ctx, n, sum, jobs, read)
 		}
 		m.Odd, m.Repaired, m.Replaced, m.Unknown = p.Odd, p.Repaired, p.Replaced, p.Unknown
 		return err

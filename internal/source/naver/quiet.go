@@ -146,8 +146,9 @@ const (
 
 // whole reports whether a report can be all of its day, given the sum that
 // /stats tells too. Naver has answered with parts of a day now and then. /stats
-// is asked when the sum is much less than usual.
-func (c *collector) whole(ctx context.Context, n need, sum int64, jobs int) error {
+// is asked when the sum is much less than usual; asks is called before that,
+// since the request waits for the gate.
+func (c *collector) whole(ctx context.Context, n need, sum int64, jobs int, asks func()) error {
 	if n.t.told == toldNothing || n.day < c.today-watchDays || jobs >= noneMax {
 		return nil
 	}
@@ -155,6 +156,7 @@ func (c *collector) whole(ctx context.Context, n need, sum int64, jobs int) erro
 	if err != nil || float64(sum) >= usual {
 		return err
 	}
+	asks()
 	a, err := c.happened(ctx, n.day)
 	if err != nil {
 		if fatal(err) {

@@ -210,7 +210,7 @@ func (s *Source) Spared(ctx context.Context, workspaceID, keyID string) (sp Spar
 	return sp, nil
 }
 
-// spared adds to what was spared.
+// spared adds to what was spared, and forgets keys that were deleted.
 func (s store) spared(ctx context.Context, more map[sparedBy]int64, now time.Time) error {
 	if len(more) == 0 {
 		return nil
@@ -228,6 +228,9 @@ func (s store) spared(ctx context.Context, more map[sparedBy]int64, now time.Tim
 			if err != nil {
 				return fmt.Errorf("note spared requests of key %s: %w", k.key, err)
 			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM naver_spared WHERE api_key_id NOT IN (SELECT id FROM api_key)`); err != nil {
+			return fmt.Errorf("forget what deleted keys were spared: %w", err)
 		}
 		return nil
 	})
