@@ -44,6 +44,10 @@ func TestAPIKeys(t *testing.T) {
 		if _, ok := a.body["expected_end"]; !ok {
 			t.Errorf("no expected_end: %s", a.raw)
 		}
+		parts := `"workspaces":[{"own":true,"queue":{"interactive":0,"bulk":2,"backfill":0},"slots":7},{"own":false,"queue":{"interactive":0,"bulk":1,"backfill":0},"slots":15}]`
+		if !strings.Contains(string(a.raw), parts) || strings.Contains(string(a.raw), "other") {
+			t.Errorf("whose requests they are: %s", a.raw)
+		}
 		a = c.do("DELETE", "/api-keys/"+id, "").want(409, "key_in_use")
 		if d := fmt.Sprint(a.body["dependents"]); !strings.Contains(d, "ad_account") || a.text("action") == "" {
 			t.Errorf("what hangs on it: %s", a.raw)

@@ -117,7 +117,10 @@ func newHouse(t testing.TB, d *db.DB) *house {
 				return quota.ScopeUsage{Scope: quota.Scope{Kind: kind, ID: id}, RatePerS: 20}
 			}
 			return quota.Usage{Scopes: []quota.ScopeUsage{own(quota.Licence, k.License), own(quota.Customer, "1234567"),
-				own(quota.CustomerReport, "7777777")}, Queue: map[string]int{"bulk": 3}}, nil
+				own(quota.CustomerReport, "7777777")}, Queue: map[string]int{"bulk": 3}, Tenants: []quota.TenantUsage{
+				{Tenant: "other 1", Queue: map[string]int{"bulk": 1}, Slots: 10},
+				{Tenant: "other 2", Slots: 5},
+				{Tenant: k.WorkspaceID, Queue: map[string]int{"bulk": 2}, Slots: 7}}}, nil
 		},
 		Estimate: func(_ context.Context, _ string, in report.Input) (Estimate, error) {
 			return Estimate{Pieces: 3, Stored: 1, Requests: 9, Takes: 1500 * time.Millisecond, ReadyAt: h.clock().Add(2 * time.Second)}, nil

@@ -51,10 +51,11 @@ type syncedDoc struct {
 }
 
 type usageDoc struct {
-	Scopes      []quota.ScopeUsage `json:"scopes"`
-	Queue       queueDoc           `json:"queue"`
-	ExpectedEnd *quota.Range       `json:"expected_end"`
-	Spared      sparedDoc          `json:"spared"`
+	Scopes      []quota.ScopeUsage  `json:"scopes"`
+	Queue       queueDoc            `json:"queue"`
+	ExpectedEnd *quota.Range        `json:"expected_end"`
+	Workspaces  []workspaceUsageDoc `json:"workspaces"`
+	Spared      sparedDoc           `json:"spared"`
 }
 
 type sparedDoc struct {
@@ -67,6 +68,14 @@ type sparedByDoc struct {
 	Why      string `json:"why" enum:"kept,shared,lists,polls,idle"`
 	Text     string `json:"text"`
 	Requests int64  `json:"requests"`
+}
+
+// workspaceUsageDoc is the part of the caller's workspace (own), or of all others that
+// the licence serves, together: they are not named to each other.
+type workspaceUsageDoc struct {
+	Own   bool     `json:"own"`
+	Queue queueDoc `json:"queue"`
+	Slots int64    `json:"slots"`
 }
 
 type queueDoc struct {
@@ -187,9 +196,8 @@ func (a *API) keyUsage(ctx context.Context, c *rest.Call, _ *rest.None) (d usage
 	if d.Scopes == nil {
 		d.Scopes = []quota.ScopeUsage{}
 	}
-	d.Queue = queueDoc{
-		Interactive: u.Queue[quota.Interactive.String()], Bulk: u.Queue[quota.Bulk.String()], Backfill: u.Queue[quota.Backfill.String()],
-	}
+	d.Queue = queueOf(u.Queue)
+	d.Workspaces = partsOf(u.Tenants, c.Workspace())
 	for i := range d.Scopes {
 		for _, v := range []*float64{&d.Scopes[i].RatePerS, &d.Scopes[i].Rate24h, &d.Scopes[i].Refused1m, &d.Scopes[i].Refused24h} {
 			*v = math.Round(*v*1e5) / 1e5
@@ -198,6 +206,30 @@ func (a *API) keyUsage(ctx context.Context, c *rest.Call, _ *rest.None) (d usage
 	d.ExpectedEnd = wholeSeconds(u.ExpectedEnd)
 	d.Spared, err = a.spared(ctx, c, k.ID)
 	return d, err
+}
+
+func queueOf(n map[string]int) queueDoc {
+	return queueDoc{n[quota.Interactive.String()], n[quota.Bulk.String()], n[quota.Backfill.String()]}
+}
+
+// partsOf is the caller's workspace first, then the others, if there are any.
+func partsOf(tenants []quota.TenantUsage, own string) []workspaceUsageDoc {
+	all := []workspaceUsageDoc{{Own: true}}
+	for _, t := range tenants {
+		to := &all[0]
+		if t.Tenant != own {
+			if len(all) == 1 {
+				all = append(all, workspaceUsageDoc{})
+			}
+			to = &all[1]
+		}
+		q := queueOf(t.Queue)
+		to.Queue.Interactive += q.Interactive
+		to.Queue.Bulk += q.Bulk
+		to.Queue.Backfill += q.Backfill
+		to.Slots += t.Slots
+	}
+	return all
 }
 
 // spared is what the workspace's keys were spared, or one of them.

@@ -92,6 +92,9 @@ type keyDetail struct {
 	Accounts  []account.Account
 	Usage     []usageRow
 	Queue     map[string]int
+	Own       int          // of those that wait, this workspace's
+	Ends      *quota.Range // when all that is known now is expected to end
+	PerClient bool         // limits of customers set the pace, no common one
 	Spared    api.Spared
 	CanWrite  bool
 	CanAdd    bool
@@ -139,18 +142,30 @@ func (u *UI) keyDetail(r *http.Request) (d keyDetail, err error) {
 	if err != nil {
 		return d, err
 	}
-	d.Queue = usage.Queue
+	d.Queue, d.Ends = usage.Queue, usage.ExpectedEnd
+	for _, t := range usage.Tenants {
+		if t.Tenant == ws {
+			for _, n := range t.Queue {
+				d.Own += n
+			}
+		}
+	}
 	if u.d.Spared != nil {
 		if d.Spared, err = u.d.Spared(r.Context(), ws, d.ID); err != nil {
 			return d, err
 		}
 	}
+	common := false
 	for _, s := range usage.Scopes {
 		// Customers may be other workspaces': the page shows what is common.
 		if s.Kind == quota.IP || s.Kind == quota.Licence {
 			d.Usage = append(d.Usage, usageRow{s, i18n.T(info.Lang, "ui.scope."+s.Kind)})
+			common = common || s.Binding
+		} else {
+			d.PerClient = d.PerClient || s.Binding
 		}
 	}
+	d.PerClient = d.PerClient && !common
 	return d, nil
 }
 

@@ -106,7 +106,7 @@ await step("every page is accessible and fits a phone, in both languages", async
   await phone.context().addCookies(await me.context().cookies());
   for (const lang of ["ko", "en"]) {
     await phone.context().addCookies([{ name: "lang", value: lang, url: BASE }]);
-    for (const path of ["/raw-data", "/raw-data/new", "/api-keys", "/incidents", "/people", "/settings", "/api/docs"]) {
+    for (const path of ["/raw-data", "/raw-data/new", "/morning", "/api-keys", "/incidents", "/people", "/settings", "/api/docs"]) {
       await phone.goto(BASE + path);
       assert.equal(await phone.getAttribute("html", "lang"), lang);
       await fits(phone, `${path} (${lang})`);
