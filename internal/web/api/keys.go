@@ -70,8 +70,8 @@ type sparedByDoc struct {
 	Requests int64  `json:"requests"`
 }
 
-// workspaceUsageDoc is the part of the caller's workspace (own), or of all others that
-// the licence serves, together: they are not named to each other.
+// workspaceUsageDoc is the part of the caller's workspace (own), or of all others
+// that the licence serves, together: they are not named to each other.
 type workspaceUsageDoc struct {
 	Own   bool     `json:"own"`
 	Queue queueDoc `json:"queue"`
