@@ -305,9 +305,15 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			if i == len(t.scopes)-1 {
 				b = a.Budget
 			}
-			s.answered(at, t.cost, t.marks[i], b)
+			if a.Lost {
+				s.lost(t.cost)
+			} else {
+				s.answered(at, t.cost, t.marks[i], b)
+			}
 		}
-		d.accepted.add(at, 1)
+		if !a.Lost {
+			d.accepted.add(at, 1)
+		}
 		l.open--
 		f := l.flow
 		f.Left = max(l.open, f.Left-1)
@@ -342,8 +348,8 @@ func (e *Engine) Cancel(now time.Time, t *Ticket) {
 	if t.onWire {
 		t.onWire = false
 		d.wire--
-		for i, s := range t.scopes {
-			s.answered(e.at(now), t.cost, t.marks[i], nil)
+		for _, s := range t.scopes {
+			s.lost(t.cost)
 		}
 	} else if n := len(l.waiting); n > 0 {
 		l.waiting = slices.DeleteFunc(l.waiting, func(w *Ticket) bool { return w == t })

@@ -21,6 +21,7 @@ type play struct {
 	pending  answers
 	delay    func() float64
 	allow    func(now float64, t *Ticket) bool
+	down     func(now float64) bool // nothing answers
 	onSend   func(now float64, t *Ticket)
 	onAnswer func(now float64, t *Ticket, refused bool)
 }
@@ -30,6 +31,7 @@ type answer struct {
 	t       *Ticket
 	arrived bool
 	refused bool
+	lost    bool
 }
 type answers []answer
 
@@ -63,11 +65,12 @@ func (p *play) until(end float64) {
 			a := heap.Pop(&p.pending).(answer)
 			p.now = max(p.now, a.at)
 			if !a.arrived {
-				a.arrived, a.refused, a.at = true, !p.allow(p.now, a.t), p.now+p.delay()
+				a.lost = p.down != nil && p.down(p.now)
+				a.arrived, a.refused, a.at = true, !a.lost && !p.allow(p.now, a.t), p.now+p.delay()
 				heap.Push(&p.pending, a)
 				continue
 			}
-			p.e.Done(at(p.now), a.t, Answer{Refused: a.refused})
+			p.e.Done(at(p.now), a.t, Answer{Refused: a.refused, Lost: a.lost})
 			if p.onAnswer != nil {
 				p.onAnswer(p.now, a.t, a.refused)
 			}

@@ -99,7 +99,9 @@ func (d *desk) pick(now float64) (*Ticket, float64) {
 		u := 0.
 		if c == Bulk && horizon > 0 {
 			left := horizon
-			if dl := l.flow.deadline; dl > 0 {
+			// A deadline that has passed urges nobody: else the longest of those
+			// that are late would go before all that can still be in time.
+			if dl := l.flow.deadline; dl > now {
 				left = max(1, min(left, dl-now))
 			}
 			if need := l.need(1); need > critical*left {

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,13 +110,8 @@ func (g *Gate) Do(ctx context.Context, f *Flow, c Call, send func(context.Contex
 		f = g.Flow(FlowOptions{Class: Interactive, Left: 1})
 		defer f.Close()
 	}
-	g.mu.Lock()
-	t := g.e.Enqueue(time.Now(), f.id, c)
+	t, turn := g.enqueue(f, c)
 	for {
-		turn := make(chan struct{})
-		g.wait[t] = turn
-		g.pump()
-		g.mu.Unlock()
 		select {
 		case <-turn:
 		case <-ctx.Done():
@@ -131,6 +127,8 @@ func (g *Gate) Do(ctx context.Context, f *Flow, c Call, send func(context.Contex
 			return err
 		}
 		g.mu.Lock()
+		turn = g.await(t)
+		g.mu.Unlock()
 	}
 }
 
@@ -242,4 +240,27 @@ func (g *Gate) Foresee(scopes []Scope, calls, reportCalls int) (Range, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.e.Foresee(time.Now(), scopes, calls, reportCalls)
+}
+
+// enqueue panics for a closed flow, and must not hold the lock then.
+func (g *Gate) enqueue(f *Flow, c Call) (*Ticket, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.e.Enqueue(time.Now(), f.id, c)
+	return t, g.await(t)
+}
+
+// await is closed when it is the call's turn. The lock is held.
+func (g *Gate) await(t *Ticket) <-chan struct{} {
+	turn := make(chan struct{})
+	g.wait[t] = turn
+	g.pump()
+	return turn
+}
+
+// exportOf is what was learned of a scope and of the common ones.
+func (g *Gate) exportOf(s Scope) []Rate {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.DeleteFunc(g.e.Export(), func(r Rate) bool { return r.Kind == Licence && r.ID != s.ID })
 }

@@ -168,3 +168,20 @@ func TestLeaseEndsSending(t *testing.T) {
 		cancel()
 	})
 }
+
+func TestAClosedFlowDoesNotLockTheGate(t *testing.T) {
+	g := New(Options{})
+	f := g.Flow(FlowOptions{Class: Bulk, Left: 1})
+	f.Close()
+	call := func(f *Flow) (panicked bool) {
+		defer func() { panicked = recover() != nil }()
+		_ = g.Do(context.Background(), f, Call{Scopes: []Scope{{Licence, "l"}}}, func(context.Context) (Answer, error) { return Answer{}, nil })
+		return false
+	}
+	if !call(f) {
+		t.Error("a closed flow was taken")
+	}
+	if call(nil) {
+		t.Error("the next one panicked as well")
+	}
+}

@@ -94,3 +94,57 @@ func TestPilotHasEverySecondSlot(t *testing.T) {
 		t.Errorf("it had %.2f of %d slots", part, all)
 	}
 }
+
+// While nothing answers, calls prove nothing: after an outage under full load
+// the rate is what it was.
+func TestOutageRaisesNothing(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	p.down = func(now float64) bool { return now > 60 && now < 75 }
+	refused := 0
+	p.onAnswer = func(now float64, _ *Ticket, r bool) {
+		if r && now > 75 {
+			refused++
+		}
+	}
+	for c := range 10 {
+		id := fmt.Sprint(c)
+		p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 1000}), 1000, naver("l", id)...)
+	}
+	p.until(75)
+	if r, _ := p.e.Learned(Scope{Licence, "l"}); r > 30 {
+		t.Errorf("learned %.1f/s of 25 from calls that nobody answered", r)
+	}
+	p.until(115)
+	if refused > 40 {
+		t.Errorf("%d refusals in the 40 s after", refused)
+	}
+}
+
+// Those whose deadline has passed are many, and each has more to do: a small
+// workspace has its turn all the same.
+func TestPassedDeadlinesPushNobodyAside(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 40 })
+	ended := 0.
+	left := 5 * 20
+	p.onAnswer = func(now float64, tk *Ticket, r bool) {
+		if !r && tk.line.flow.Tenant == "small" {
+			if left--; left == 0 {
+				ended = now
+			}
+		}
+	}
+	p.until(10) // a deadline of zero is none
+	open := func(tenant string, flows, calls int) {
+		for i := range flows {
+			id := fmt.Sprint(tenant, i)
+			f := p.e.Open(FlowOptions{ID: id, Tenant: tenant, Class: Bulk, Deadline: at(5), Left: calls})
+			p.enqueue(f, calls, naver("l", id)...)
+		}
+	}
+	open("large", 100, 40)
+	open("small", 5, 20)
+	p.until(130)
+	if ended == 0 || ended > 40 {
+		t.Errorf("100 calls of the small one ended at %.0f s of 130", ended)
+	}
+}

@@ -367,8 +367,9 @@ func (k *Keeper) takeOrphans(ctx context.Context, n news) (mine int, err error) 
 	most := fair(total, len(n.peers))
 	orphans := slices.Clone(n.orphans)
 	rand.Shuffle(len(orphans), func(i, j int) { orphans[i], orphans[j] = orphans[j], orphans[i] })
+	started := time.Now()
 	for _, s := range orphans {
-		if mine >= most {
+		if mine >= most || time.Since(started) > beatEvery/2 {
 			break
 		}
 		began := time.Now()
@@ -441,7 +442,11 @@ func (k *Keeper) spread(ctx context.Context, mine int, peers []peer) error {
 	least := total / len(peers)
 	waiting := k.g.waiting(Licence)
 	busy := 0
+	began := time.Now()
 	for _, s := range k.ownedByLoad(waiting) {
+		if time.Since(began) > beatEvery/2 {
+			return nil // the rest with the next heartbeats: this one's lease must not run out
+		}
 		slices.SortStableFunc(peers, func(a, b peer) int { return a.owns - b.owns })
 		to := &peers[0]
 		if mine <= least || mine <= to.owns+1 || to.process == k.o.Process || busy > 0 {
@@ -477,7 +482,7 @@ func (k *Keeper) handOver(ctx context.Context, s Scope, to string) error {
 	k.mu.Lock()
 	delete(k.epochs, s)
 	k.mu.Unlock()
-	if err := k.save(ctx); err != nil {
+	if err := k.st.save(ctx, k.g.exportOf(s)); err != nil {
 		return err
 	}
 	if err := k.st.give(ctx, k.o.Process, s, to, ownerTTL); err != nil {

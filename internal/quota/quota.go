@@ -79,6 +79,9 @@ type Call struct {
 type Answer struct {
 	// Refused: the server did nothing because of too many requests (429).
 	Refused bool
+	// Lost: no answer of the server's limiter came (the connection failed, or
+	// something before it answered 5xx): the call proves nothing about the rate.
+	Lost bool
 	// Blames is the kind of scope that the refusal's body names, "" if none.
 	Blames string
 	// RetryAfter is how long the server asks to wait; 0 if it does not say.
@@ -150,7 +153,7 @@ type Tuning struct {
 	// as people in Naver's own console: 0 to 0.9.
 	HeadRoom float64
 	// Refusals is the share of refused calls that learning may cost: the 429
-	// budget p, 0.002 to 0.03; 0 means 0.01. Less is calmer and a little
+	// budget p, 0.002 to 0.03; 0 means 0.008. Less is calmer and a little
 	// slower.
 	Refusals float64
 }

@@ -226,6 +226,15 @@ func (s *instance) circuit(now float64) {
 	s.mass = s.mass[:0]
 }
 
+// lost takes note of a call that the server's limiter never saw, as far as is
+// known: it does not count as taken, and feeling upward begins anew, so that an
+// outage raises nothing.
+func (s *instance) lost(cost float64) {
+	s.wire = max(0, s.wire-cost)
+	s.pacer.elsewhere += cost
+	s.pacer.ramp0, s.pacer.carried = s.pacer.busy, 0
+}
+
 // spared takes note of a refusal that another scope is charged with.
 func (s *instance) spared(cost float64) {
 	s.wire = max(0, s.wire-cost)

@@ -271,7 +271,7 @@ func (cl *client) wire(ctx context.Context, w who, c call, secret string, stream
 	sent := cl.o.now()
 	resp, err := cl.http.Do(req)
 	if err != nil {
-		return nil, quota.Answer{}, cl.broken(ctx, life, w, c, 0, "", err)
+		return nil, quota.Answer{Lost: true}, cl.broken(ctx, life, w, c, 0, "", err)
 	}
 	if skew, warn := cl.clock.observe(resp.Header, sent, cl.o.now()); warn {
 		cl.o.log.WarnContext(ctx, "this machine's clock is wrong: Naver refuses requests that are a minute off", "off_by", skew)
@@ -310,7 +310,7 @@ func (cl *client) wire(ctx context.Context, w who, c call, secret string, stream
 	case forbidden, notOwner:
 		f.args = []any{w.customer, account.Mask(w.cred.License), f.transaction}
 	}
-	return nil, quota.Answer{}, f
+	return nil, quota.Answer{Lost: resp.StatusCode >= 500}, f
 }
 
 func (cl *client) request(ctx context.Context, w who, c call, secret string) (*http.Request, error) {
