@@ -222,6 +222,9 @@ func Child() {
 	}
 	os.Args = os.Args[:1]   // testing reads them
 	debug.SetGCPercent(800) // it lives on 100 MB
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(6 << 30) // in full size on more
+	}
 	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{
 		Name: "morning", F: func(t *testing.T) {
 			var s Scenario
