@@ -23,6 +23,7 @@ type Coming struct {
 	Slot
 	Calls int  // expected
 	Skip  Skip // why it will be left out; "" when it will not
+	day   table.Day
 }
 
 // Coming are the next mornings of a workspace's raw data, the earliest first.
@@ -45,7 +46,7 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 		if !ok {
 			continue
 		}
-		c := Coming{RawDataID: rd.ID, Name: rd.Name, Mode: rd.Schedule.Mode, Due: next.At, Slot: s.slot(rd.ID),
+		c := Coming{RawDataID: rd.ID, Name: rd.Name, Mode: rd.Schedule.Mode, Due: next.At, Slot: s.slot(rd.ID), day: next.Day,
 			Skip: rules.skip(morning{rd: rd, at: next}, next.At)}
 		s.mu.Lock()
 		c.Calls = s.costs[rd.ID].cost.Calls

@@ -47,6 +47,8 @@ type Line struct {
 	At   time.Time `json:"at"`
 	Code run.Code  `json:"reason,omitempty"`
 	Args []any     `json:"-"`
+	// Why is what will keep one to come from being ready in time.
+	Why Why `json:"why,omitempty"`
 }
 
 // Deliver sends a digest over a channel: "mail", "slack", "webhook". sent is
@@ -94,7 +96,9 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 	if err != nil {
 		return out, fmt.Errorf("morning of workspace %s: %w", workspaceID, err)
 	}
+	noted := map[string]bool{}
 	for _, v := range rows {
+		noted[v.RawDataID] = true
 		switch {
 		case v.skipped != "":
 			out.Skipped++
@@ -111,6 +115,15 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 			out.Late = append(out.Late, v.Line)
 		}
 	}
+	coming, err := s.Coming(ctx, workspaceID, now)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range coming {
+		if !noted[c.RawDataID] && c.Skip == "" && c.day == day-1 {
+			out.Later++
+		}
+	}
 	err = s.d.QueryRow(ctx, `SELECT count(*) FROM incident WHERE workspace_id = $1 AND resolved_us = 0`, workspaceID).Scan(&out.Incidents)
 	return out, err
 }
@@ -119,21 +132,20 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 // that will not be ready in time.
 func (s *Service) Evening(ctx context.Context, workspaceID string, day table.Day, now time.Time) (Digest, error) {
 	out := Digest{WorkspaceID: workspaceID, Kind: EveningDigest, Day: day, Done: []Line{}, Late: []Line{}, NeedsYou: []Line{}}
-	all, err := s.o.Reports.Scheduled(ctx, s.d)
+	coming, err := s.Coming(ctx, workspaceID, now)
 	if err != nil {
 		return out, err
 	}
-	for _, rd := range all {
-		slot := s.slot(rd.ID)
-		if rd.WorkspaceID != workspaceID || slot.Start.IsZero() || rd.IsPaused(now) {
+	for _, c := range coming {
+		if c.Start.IsZero() {
 			continue
 		}
-		_, next, ok := Around(*rd.Schedule, now)
-		if !ok {
+		if c.Skip != "" {
+			out.Skipped++
 			continue
 		}
-		l := Line{RawDataID: rd.ID, Name: rd.Name, Due: next.At, At: slot.Ready}
-		if slot.Late {
+		l := Line{RawDataID: c.RawDataID, Name: c.Name, Due: c.Due, At: c.Ready, Why: c.Why}
+		if c.Late {
 			out.Late = append(out.Late, l)
 		} else {
 			out.Done = append(out.Done, l)
@@ -146,44 +158,49 @@ func (s *Service) Evening(ctx context.Context, workspaceID string, day table.Day
 const eveningAt = "18:00"
 
 // digests claims and sends what is to be told at the instant now. A digest of
-// the morning is told at the workspace's usual time, or when the first of its
-// refreshes is due, whichever is later.
+// the morning is told at the workspace's usual time on the day on which the
+// first of its refreshes is due, or when that is due, whichever is later. In
+// some zones that is a day later in Korea.
 func (s *Service) digests(ctx context.Context, rules settings, now time.Time) error {
 	if s.o.Deliver == nil {
 		return nil
 	}
-	today := table.DayOf(now)
 	type row struct {
-		workspace string
-		first     int64
+		workspace  string
+		day, first int64
 	}
 	due, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
-		err = r.Scan(&v.workspace, &v.first)
+		err = r.Scan(&v.workspace, &v.day, &v.first)
 		return v, err
-	}, `SELECT workspace_id, min(due_us) FROM refresh WHERE day = $1 AND cause = 'scheduled' AND skipped = ''
-		AND workspace_id NOT IN (SELECT workspace_id FROM digest WHERE day = $2 AND kind = 'morning')
-		GROUP BY workspace_id`, int64(today-1), int64(today))
+	}, `SELECT workspace_id, day, min(due_us) FROM refresh f WHERE day >= $1 AND cause = 'scheduled' AND skipped = ''
+		AND NOT EXISTS (SELECT 1 FROM digest d WHERE d.workspace_id = f.workspace_id AND d.day = f.day + 1 AND d.kind = 'morning')
+		GROUP BY workspace_id, day ORDER BY day, workspace_id`, int64(table.DayOf(now)-2))
 	if err != nil {
 		return fmt.Errorf("digests: %w", err)
 	}
 	for _, v := range due {
-		usual, ok := s.todayAt(ctx, v.workspace, rules.at(v.workspace), now)
-		if !ok || usual.After(now) || db.Time(v.first).After(now) {
+		first := db.Time(v.first)
+		at, ok := s.onDayOf(ctx, v.workspace, rules.at(v.workspace), first)
+		if at.Before(first) {
+			at = first
+		}
+		if !ok || at.After(now) || now.Sub(at) > toldWithin {
 			continue
 		}
-		d, err := s.Morning(ctx, v.workspace, today, now)
-		if err != nil {
-			return err
+		d, merr := s.Morning(ctx, v.workspace, table.Day(v.day)+1, now)
+		if merr == nil {
+			merr = s.tell(ctx, d, true)
 		}
-		if err := s.tell(ctx, d, true); err != nil {
-			return err
-		}
+		err = errors.Join(err, merr)
 	}
-	return s.evenings(ctx, now)
+	return errors.Join(err, s.evenings(ctx, now))
 }
 
-func (s *Service) evenings(ctx context.Context, now time.Time) error {
-	today := table.DayOf(now)
+// toldWithin is for how long a digest is news: what was due while no process
+// ran is not told on the next day.
+const toldWithin = 16 * time.Hour
+
+func (s *Service) evenings(ctx context.Context, now time.Time) (err error) {
 	all, err := s.o.Reports.Scheduled(ctx, s.d)
 	if err != nil {
 		return err
@@ -195,31 +212,31 @@ func (s *Service) evenings(ctx context.Context, now time.Time) error {
 			continue
 		}
 		seen[w] = true
-		at, ok := s.todayAt(ctx, w, eveningAt, now)
-		if !ok || at.After(now) || now.Sub(at) > 4*time.Hour || s.told(ctx, w, today, EveningDigest) {
+		at, ok := s.onDayOf(ctx, w, eveningAt, now)
+		// The day is that of six o'clock: Korea's may change in the evening.
+		if !ok || at.After(now) || now.Sub(at) > 4*time.Hour || s.told(ctx, w, table.DayOf(at), EveningDigest) {
 			continue
 		}
-		d, err := s.Evening(ctx, w, today, now)
-		if err != nil {
-			return err
+		d, eerr := s.Evening(ctx, w, table.DayOf(at), now)
+		if eerr == nil {
+			// An evening without bad news is noted and not sent.
+			eerr = s.tell(ctx, d, len(d.Late) > 0)
 		}
-		// An evening without bad news is kept for the page and not sent.
-		if err := s.tell(ctx, d, len(d.Late) > 0); err != nil {
-			return err
-		}
+		err = errors.Join(err, eerr)
 	}
-	return nil
+	return err
 }
 
-// todayAt is the instant of a time of day on the workspace's present day.
-func (s *Service) todayAt(ctx context.Context, workspaceID, clock string, now time.Time) (time.Time, bool) {
+// onDayOf is the instant of a time of day on the day that it is for the
+// workspace at the instant now.
+func (s *Service) onDayOf(ctx context.Context, workspaceID, clock string, now time.Time) (time.Time, bool) {
 	name := "Asia/Seoul"
 	if s.o.Zone != nil {
 		if z, err := s.o.Zone(ctx, workspaceID); err == nil {
 			name = z
 		}
 	}
-	zone, err := time.LoadLocation(name)
+	zone, err := zoneOf(name)
 	at, perr := time.Parse("15:04", clock)
 	if err != nil || perr != nil {
 		return time.Time{}, false

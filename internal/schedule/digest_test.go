@@ -97,6 +97,56 @@ func TestEvening(t *testing.T) {
 	if err != nil || len(got.Late) != 1 || got.Late[0].RawDataID != "huge" || len(got.Done) != 1 {
 		t.Errorf("%+v %v", got, err)
 	}
+	if got.Late[0].Why != WhyRate {
+		t.Errorf("late because of %q", got.Late[0].Why)
+	}
+	// What will be left out is not late.
+	if err := s.SetHoliday(t.Context(), "w", Holiday{Day: table.DayOf(kst(26, 0, 0))}); err != nil {
+		t.Fatal(err)
+	}
+	tick(t, s, kst(25, 18, 1))
+	got, err = s.Told(t.Context(), "w", table.DayOf(kst(25, 18, 0)), EveningDigest)
+	if err != nil || len(got.Late)+len(got.Done) != 0 || got.Skipped != 2 {
+		t.Errorf("before a holiday: %+v %v", got, err)
+	}
+}
+
+// In India it is midnight in Korea at half past eight: an evening has one
+// digest all the same. In Los Angeles a morning's digest may be due on Korea's
+// next day.
+func TestDigestsInOtherZones(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		count := func(kind string) (n int) {
+			if err := d.QueryRow(t.Context(), `SELECT count(*) FROM digest WHERE kind = $1`, kind).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		zone := "Asia/Kolkata"
+		h := &house{all: []report.RawData{daily("a", "07:30", report.ReadyBy)}, asked: map[string]int{}}
+		s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h,
+			Zone:    func(context.Context, string) (string, error) { return zone, nil },
+			Deliver: func(context.Context, string, Digest) (bool, error) { return true, nil }})
+		for at := kst(24, 21, 25); at.Before(kst(26, 2, 0)); at = at.Add(10 * time.Minute) {
+			tick(t, s, at)
+			if want := map[bool]int{true: 1, false: 2}[at.Before(kst(25, 21, 30))]; at.After(kst(24, 21, 30)) && count(EveningDigest) != want {
+				t.Fatalf("at %s: %d evening digests, want %d", at, count(EveningDigest), want)
+			}
+		}
+		zone, h.all = "America/Los_Angeles", nil
+		due := kst(28, 23, 0) // six in the morning there; the usual time is half past seven
+		put(t, d, "b", run.Success, "", due)
+		before := count(MorningDigest)
+		for at := due; at.Before(kst(29, 2, 0)); at = at.Add(10 * time.Minute) {
+			tick(t, s, at)
+			if got, want := count(MorningDigest)-before, map[bool]int{true: 0, false: 1}[at.Before(kst(29, 0, 30))]; got != want {
+				t.Fatalf("at %s: %d morning digests, want %d", at, got, want)
+			}
+		}
+	})
 }
 
 // A morning that nobody looked after is an alert, once it is caught up.

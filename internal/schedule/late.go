@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -53,6 +54,9 @@ type lacking struct {
 	again              time.Time
 	state              run.State // of the refresh's run; -1: not asked for
 	reason             run.Code
+	// waits: the raw data is paused, or has a run in line that goes on without
+	// what is late. Joining that one would use up the refresh for nothing.
+	waits bool
 }
 
 func (l lacking) cause() run.Cause {
@@ -75,11 +79,16 @@ func (s *Service) lates(ctx context.Context, now time.Time) (started int, err er
 	old := int64(table.DayOf(now) - lateFor)
 	all, err := db.All(ctx, s.d, func(r db.Scanner) (l lacking, err error) {
 		var again int64
-		err = r.Scan(&l.rawData, &l.workspace, &l.day, &l.report, &l.doubtful, &again, &l.state, &l.reason)
-		l.again = db.Time(again)
+		var rd report.RawData
+		var until int64
+		err = r.Scan(&l.rawData, &l.workspace, &l.day, &l.report, &l.doubtful, &again, &l.state, &l.reason, &rd.Paused, &until, &l.waits)
+		rd.PausedUntil = db.Time(until)
+		l.again, l.waits = db.Time(again), l.waits || rd.IsPaused(now)
 		return l, err
-	}, `SELECT l.raw_data_id, l.workspace_id, l.day, l.report, l.doubtful, l.again_us, coalesce(r.state, -1), coalesce(r.reason, '')
-		FROM late_piece l
+	}, `SELECT l.raw_data_id, l.workspace_id, l.day, l.report, l.doubtful, l.again_us, coalesce(r.state, -1), coalesce(r.reason, ''),
+			d.paused, d.paused_until_us, EXISTS (SELECT 1 FROM run w
+				WHERE w.raw_data_id = l.raw_data_id AND w.state IN (1, 2) AND w.cause NOT IN ('late', 'repair'))
+		FROM late_piece l JOIN raw_data d ON d.id = l.raw_data_id AND d.deleted_us = 0
 		LEFT JOIN refresh f ON f.raw_data_id = l.raw_data_id AND f.day = l.day AND f.cause = CASE WHEN l.doubtful THEN 'repair' ELSE 'late' END
 		LEFT JOIN run r ON r.id = f.run_id
 		WHERE l.day >= $1 ORDER BY l.again_us, l.raw_data_id`, old)
@@ -100,19 +109,17 @@ func (s *Service) lates(ctx context.Context, now time.Time) (started int, err er
 	}
 	for _, l := range all {
 		k := of{l.report, l.day}
-		if l.state >= 0 || l.again.After(now) || !l.doubtful && !there[k] && asked[k] {
+		if l.state >= 0 || l.waits || l.again.After(now) || !l.doubtful && !there[k] && asked[k] {
 			continue
 		}
-		ok, err := s.second(ctx, l.workspace, l.rawData, l.day, l.cause(), now)
-		if err != nil {
-			return started, err
-		}
+		ok, serr := s.second(ctx, l.workspace, l.rawData, l.day, l.cause(), now)
+		err = errors.Join(err, serr)
 		if ok {
 			started++
 		}
-		asked[k] = true
+		asked[k] = asked[k] || serr == nil
 	}
-	return started, nil
+	return started, err
 }
 
 // forget drops what is too old to be brought by a second refresh, once a day.
@@ -128,9 +135,7 @@ func (s *Service) forget(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// second claims a refresh of cause late or repair, unless the raw data is
-// paused or gone. The morning's pause is no reason to try again later: the
-// next refresh brings it.
+// second claims a refresh of cause late or repair.
 func (s *Service) second(ctx context.Context, workspaceID, rawDataID string, day table.Day, cause run.Cause, now time.Time) (bool, error) {
 	rd := report.RawData{ID: rawDataID, WorkspaceID: workspaceID}
 	ok, err := s.claim(ctx, rd, day, cause, now, "", now)
@@ -142,11 +147,6 @@ func (s *Service) second(ctx context.Context, workspaceID, rawDataID string, day
 
 // repairs refreshes those who show numbers that the platform has restated.
 func (s *Service) repairs(ctx context.Context, all []report.RawData, now time.Time) (started int, err error) {
-	type restated struct {
-		customer, report, rawData string
-		day                       table.Day
-		at                        int64
-	}
 	pieces, err := db.All(ctx, s.d, func(r db.Scanner) (p restated, err error) {
 		err = r.Scan(&p.customer, &p.report, &p.day, &p.rawData, &p.at)
 		return p, err
@@ -159,39 +159,53 @@ func (s *Service) repairs(ctx context.Context, all []report.RawData, now time.Ti
 		byAccount[rd.AccountID] = append(byAccount[rd.AccountID], rd)
 	}
 	for _, p := range pieces {
-		accounts, err := db.All(ctx, s.d, db.Value[string], `SELECT id FROM ad_account WHERE customer_id = $1`, p.customer)
-		if err != nil {
-			return started, fmt.Errorf("accounts of customer %s: %w", p.customer, err)
+		n, perr := s.repair(ctx, byAccount, p, now)
+		started += n
+		if perr == nil {
+			_, perr = s.d.Exec(ctx, `DELETE FROM restated_piece WHERE customer_id = $1 AND report = $2 AND day = $3 AND at_us = $4`,
+				p.customer, p.report, int64(p.day), p.at)
 		}
-		for _, a := range accounts {
-			for _, rd := range byAccount[a] {
-				from, to := rd.Period.Days(table.DayOf(now))
-				if rd.ID == p.rawData || rd.IsPaused(now) || p.day < from || p.day > to || !slices.Contains(rd.Reports, p.report) {
-					continue
-				}
-				older, err := s.filledBefore(ctx, rd.ID, p.at)
-				if err != nil || !older {
-					if err != nil {
-						return started, err
-					}
-					continue
-				}
-				ok, err := s.second(ctx, rd.WorkspaceID, rd.ID, p.day, run.Repair, now)
+		if perr != nil {
+			err = errors.Join(err, fmt.Errorf("restated %s %s of customer %s: %w", p.report, p.day, p.customer, perr))
+		}
+	}
+	return started, err
+}
+
+// restated is a piece whose numbers the platform changed at the instant; it
+// was fetched for a raw data, which shows the new ones.
+type restated struct {
+	customer, report, rawData string
+	day                       table.Day
+	at                        int64
+}
+
+// repair refreshes those who show the old numbers of p.
+func (s *Service) repair(ctx context.Context, byAccount map[string][]report.RawData, p restated, now time.Time) (started int, err error) {
+	accounts, err := db.All(ctx, s.d, db.Value[string], `SELECT id FROM ad_account WHERE customer_id = $1`, p.customer)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range accounts {
+		for _, rd := range byAccount[a] {
+			from, to := rd.Period.Days(table.DayOf(now))
+			if rd.ID == p.rawData || rd.IsPaused(now) || p.day < from || p.day > to || !slices.Contains(rd.Reports, p.report) {
+				continue
+			}
+			if older, err := s.filledBefore(ctx, rd.ID, p.at); err != nil || !older {
 				if err != nil {
 					return started, err
 				}
-				if ok {
-					started++
-				}
+				continue
+			}
+			ok, serr := s.second(ctx, rd.WorkspaceID, rd.ID, p.day, run.Repair, now)
+			err = errors.Join(err, serr)
+			if ok {
+				started++
 			}
 		}
-		_, err = s.d.Exec(ctx, `DELETE FROM restated_piece WHERE customer_id = $1 AND report = $2 AND day = $3 AND at_us = $4`,
-			p.customer, p.report, int64(p.day), p.at)
-		if err != nil {
-			return started, fmt.Errorf("restated %s %s of customer %s: %w", p.report, p.day, p.customer, err)
-		}
 	}
-	return started, nil
+	return started, err
 }
 
 // filledBefore reports whether the raw data has a spreadsheet that is older

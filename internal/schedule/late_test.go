@@ -68,9 +68,13 @@ func TestLateReports(t *testing.T) {
 // Numbers that cannot be true are asked for again by each for itself.
 func TestDoubtfulReports(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
 		for _, id := range []string{"a", "b"} {
+			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
 			lacks(t, s, id, run.LatePiece{Report: "AD", Day: table.DayOf(now) - 1, Doubtful: true, Again: now})
 		}
 		tick(t, s, now)
@@ -78,6 +82,49 @@ func TestDoubtfulReports(t *testing.T) {
 		if h.second("a", run.Repair) != 1 || h.second("b", run.Repair) != 1 {
 			t.Errorf("a %d, b %d", h.second("a", run.Repair), h.second("b", run.Repair))
 		}
+	})
+}
+
+// A run in line that goes on without what is late, and a pause, use up no
+// second refresh: it is asked for after them. A raw data that was deleted is
+// left alone, and one that cannot be refreshed keeps nobody else from it.
+func TestSecondRefreshWaits(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(t.Context(), q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
+		h, s := newHouse(t, d)
+		now := kst(24, 9, 0)
+		all := []string{"broken", "gone", "inline", "paused", "plain"}
+		for _, id := range all {
+			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
+			lacks(t, s, id, run.LatePiece{Report: "AD", Day: table.DayOf(now) - 1, Doubtful: true, Again: now})
+		}
+		exec(`UPDATE run SET state = 2 WHERE id = 'inline'`)
+		exec(`UPDATE raw_data SET paused = $1, paused_until_us = $2 WHERE id = 'paused'`, true, db.US(now.Add(time.Hour)))
+		exec(`UPDATE raw_data SET deleted_us = 1 WHERE id = 'gone'`)
+		h.broken = "broken"
+		if _, err := s.Tick(t.Context(), now); err == nil {
+			t.Error("nobody hears of the broken one")
+		}
+		want := func(ids map[string]int) {
+			t.Helper()
+			for _, id := range all {
+				if got := h.second(id, run.Repair); got != ids[id] {
+					t.Errorf("%s: %d second refreshes, want %d", id, got, ids[id])
+				}
+			}
+		}
+		want(map[string]int{"plain": 1})
+		exec(`UPDATE run SET state = 7 WHERE id = 'inline'`)
+		h.broken = ""
+		tick(t, s, now.Add(time.Hour))
+		tick(t, s, now.Add(2*time.Hour))
+		want(map[string]int{"plain": 1, "inline": 1, "paused": 1, "broken": 1})
 	})
 }
 
@@ -149,6 +196,18 @@ func TestOnDemand(t *testing.T) {
 		}
 		if h.count("idle") != 1 {
 			t.Errorf("refreshed %d times", h.count("idle"))
+		}
+		// In New York a new day begins in Korea at ten in the morning.
+		far := daily("far", "07:30", report.StartAt)
+		far.Schedule.Zone = "America/New_York"
+		h.all = append(h.all, far)
+		tick(t, s, kst(24, 20, 0))
+		tick(t, s, kst(24, 21, 31))
+		if started, err := s.Opened(t.Context(), far, kst(25, 2, 0)); err != nil || !started {
+			t.Errorf("not refreshed though somebody opened it: %v", err)
+		}
+		if started, err := s.Opened(t.Context(), far, kst(25, 2, 1)); err != nil || started || h.count("far") != 1 {
+			t.Errorf("refreshed %d times, %v", h.count("far"), err)
 		}
 	})
 }

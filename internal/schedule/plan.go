@@ -37,7 +37,9 @@ type Rules struct {
 	// had fallen and people's calls filled them, and ended at 07:40.
 	Lead time.Duration
 	// Opens is the Korean time of day before which yesterday is not there:
-	// nothing starts earlier (naver-searchad: ready 3-4 h after midnight).
+	// nothing starts earlier (naver-searchad: ready 3-4 h after midnight), unless
+	// it is due before that. Even then nothing starts before midnight: a run that
+	// begins on the day before would be filled without yesterday.
 	Opens time.Duration
 	// Build is the time that reports take whatever their number.
 	Build time.Duration
@@ -52,9 +54,20 @@ type Slot struct {
 	// Ready is when it is expected to be ready when everything goes as
 	// learned: without Room.
 	Ready time.Time
-	// Late says that Ready is after the job's Due.
+	// Late says that Ready is after the job's Due, Why what is in the way; ""
+	// when it is not late.
 	Late bool
+	Why  Why
 }
+
+// Why says what keeps a deadline from being met.
+type Why string
+
+// What is in the way.
+const (
+	WhyRate  Why = "rate"  // more requests than the learned rate allows
+	WhyOpens Why = "opens" // the platform has not published yesterday by then
+)
 
 // Plan says for each job, by raw data id, when to start it. Groups of the same
 // deadline are laid out backwards from it, per licence, so that later ones do
@@ -97,24 +110,40 @@ func layOut(jobs []Job, rate float64, r Rules, out map[string]Slot) {
 		if latest := g.due.Add(-r.Lead); latest.Before(start) {
 			start = latest
 		}
-		if opens := table.DayOf(g.due).Start().Add(r.Opens); start.Before(opens) && opens.Before(g.due) {
-			start = opens
+		earliest := opens(g.due, r)
+		if !earliest.Before(g.due) {
+			earliest = table.DayOf(g.due).Start()
+		}
+		if start.Before(earliest) {
+			start = earliest
 		}
 		starts[i], next = start, start
 	}
 	var busy time.Time // until when the groups before occupy the rate
 	for i, g := range groups {
 		begin := starts[i]
-		if busy.After(begin) {
-			begin = busy
+		for _, not := range []time.Time{busy, opens(g.due, r)} {
+			if not.After(begin) {
+				begin = not
+			}
 		}
 		busy = begin.Add(seconds(float64(g.calls) / rate))
 		ready := busy.Add(r.Build)
+		slot := Slot{Start: starts[i], Ready: ready, Late: ready.After(g.due)}
+		switch {
+		case opens(g.due, r).Add(r.Build).After(g.due):
+			slot.Why = WhyOpens
+		case slot.Late:
+			slot.Why = WhyRate
+		}
 		for _, j := range g.jobs {
-			out[j.RawDataID] = Slot{Start: starts[i], Ready: ready, Late: ready.After(g.due)}
+			out[j.RawDataID] = slot
 		}
 	}
 }
+
+// opens is from when the platform has the day that is wanted at due.
+func opens(due time.Time, r Rules) time.Time { return table.DayOf(due).Start().Add(r.Opens) }
 
 // grouped are the jobs by deadline, earliest first; jobs of one account in a
 // group cost as much as the dearest of them.

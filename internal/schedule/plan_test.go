@@ -66,6 +66,27 @@ func TestPlan(t *testing.T) {
 	})
 }
 
+// A deadline shortly after midnight in Korea (half past seven in Los Angeles)
+// wants the day that has just ended: nothing starts before that, and nobody
+// is told that it can be met.
+func TestPlanAtMidnight(t *testing.T) {
+	midnight := time.Date(2026, 11, 24, 0, 0, 0, 0, table.KST)
+	for _, c := range []struct {
+		due   time.Duration
+		start time.Duration
+		why   Why
+	}{{0, 0, WhyOpens}, {30 * time.Minute, 0, WhyOpens}, {2 * time.Hour, 75 * time.Minute, WhyOpens}, {4 * time.Hour, 195 * time.Minute, WhyOpens},
+		{241 * time.Minute, 4 * time.Hour, WhyOpens}, {5 * time.Hour, 255 * time.Minute, ""}} {
+		p := Plan([]Job{{RawDataID: "a", Account: "1", Due: midnight.Add(c.due), Calls: 40}}, func(string) float64 { return 25 }, Rules{})["a"]
+		if got := p.Start.Sub(midnight); got != c.start || p.Why != c.why || p.Late != (c.why != "") {
+			t.Errorf("due %s: starts %s, late %v %q", c.due, got, p.Late, p.Why)
+		}
+		if p.Ready.Sub(midnight) < DefaultRules.Opens {
+			t.Errorf("due %s: expected at %s, before there is anything", c.due, p.Ready)
+		}
+	}
+}
+
 // Every job is planned, none starts after its deadline, and one that is not
 // late is expected before it.
 func TestPlanLaws(t *testing.T) {
@@ -75,7 +96,7 @@ func TestPlanLaws(t *testing.T) {
 			jobs = append(jobs, Job{
 				RawDataID: fmt.Sprint(i), Licence: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "licence")),
 				Account: fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "account")), Calls: rapid.IntRange(0, 200_000).Draw(t, "calls"),
-				Due: morningOf.Add(time.Duration(rapid.IntRange(-3, 12).Draw(t, "due")) * 30 * time.Minute),
+				Due: morningOf.Add(time.Duration(rapid.IntRange(-20, 12).Draw(t, "due")) * 30 * time.Minute),
 			})
 		}
 		rate := rapid.Float64Range(0.5, 100).Draw(t, "rate")
@@ -85,7 +106,7 @@ func TestPlanLaws(t *testing.T) {
 			if !ok || s.Start.After(j.Due) {
 				t.Fatalf("job %+v: %+v", j, s)
 			}
-			if s.Late != s.Ready.After(j.Due) {
+			if s.Late != s.Ready.After(j.Due) || s.Late != (s.Why != "") || table.DayOf(s.Start) != table.DayOf(j.Due) {
 				t.Fatalf("job %+v: %+v", j, s)
 			}
 		}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"sync"
@@ -120,7 +121,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Tick starts every refresh that is due at the instant now and reports how
-// many it started.
+// many it started. One that cannot be started keeps nothing else from it.
 func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err error) {
 	all, err := s.o.Reports.Scheduled(ctx, s.d)
 	if err != nil {
@@ -145,10 +146,11 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 			continue
 		}
 		skip := rules.skip(m, now)
-		ok, err := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, skip, now)
-		if err != nil {
-			return started, err
+		ok, cerr := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, skip, now)
+		if ctx.Err() != nil {
+			return started, ctx.Err()
 		}
+		err = errors.Join(err, cerr)
 		if ok && skip == "" {
 			started++
 			s.count(run.Scheduled)
@@ -160,11 +162,12 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 		func() (int, error) { return 0, s.forget(ctx, now) },
 		func() (int, error) { return 0, s.digests(ctx, rules, now) },
 	} {
-		n, err := more()
+		n, merr := more()
 		started += n
-		if err != nil {
-			return started, err
-		}
+		err = errors.Join(err, merr)
+	}
+	if err != nil {
+		return started, err
 	}
 	s.mu.Lock()
 	s.ticked = now

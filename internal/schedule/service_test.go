@@ -19,10 +19,11 @@ import (
 // house is a fake of what the schedule drives: raw data in memory, runs
 // counted by what was asked for.
 type house struct {
-	mu    sync.Mutex
-	all   []report.RawData
-	asked map[string]int
-	err   error
+	mu     sync.Mutex
+	all    []report.RawData
+	asked  map[string]int
+	err    error
+	broken string // the id of one that cannot be refreshed
 }
 
 func (h *house) Scheduled(context.Context, db.Queryer) ([]report.RawData, error) {
@@ -42,6 +43,9 @@ func (h *house) RefreshTx(_ context.Context, tx *db.Tx, _, id string, req run.Re
 	defer h.mu.Unlock()
 	if h.err != nil {
 		return run.Run{}, h.err
+	}
+	if id == h.broken {
+		return run.Run{}, fmt.Errorf("%s is broken", id)
 	}
 	tx.AfterCommit(func() {
 		h.mu.Lock()
@@ -173,7 +177,10 @@ func TestSkips(t *testing.T) {
 		idle.WorkspaceID, idle.OpenedAt = "idle", kst(1, 0, 0)
 		holiday := daily("holiday", "07:30", report.StartAt)
 		holiday.WorkspaceID = "holiday"
-		h, s := newHouse(t, d, paused, idle, holiday)
+		// Its pause ends after the start and before the deadline: the run waits.
+		early := daily("early", "07:30", report.ReadyBy)
+		early.Paused, early.PausedUntil = true, kst(24, 7, 0)
+		h, s := newHouse(t, d, paused, idle, holiday, early)
 		ctx := t.Context()
 		if err := s.SetSetting(ctx, Setting{WorkspaceID: "idle", DailyAt: "07:30", IdleDays: 14}); err != nil {
 			t.Fatal(err)
@@ -182,7 +189,11 @@ func TestSkips(t *testing.T) {
 			t.Fatal(err)
 		}
 		tick(t, s, kst(23, 12, 0))
+		tick(t, s, kst(24, 6, 50))
 		tick(t, s, kst(24, 7, 31))
+		if h.count("early") != 1 {
+			t.Errorf("one whose pause ends in time was refreshed %d times", h.count("early"))
+		}
 		for _, id := range []string{"paused", "idle", "holiday"} {
 			if h.count(id) != 0 {
 				t.Errorf("%s was refreshed", id)
@@ -210,6 +221,26 @@ func TestFailedAdmission(t *testing.T) {
 		tick(t, s, kst(24, 7, 31))
 		if h.count("a") != 1 {
 			t.Errorf("refreshed %d times", h.count("a"))
+		}
+	})
+}
+
+// One that cannot be started keeps nobody else from it, and is tried again.
+func TestOneBroken(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, s := newHouse(t, d, daily("a", "07:30", report.StartAt), daily("b", "07:30", report.StartAt))
+		tick(t, s, kst(24, 6, 0))
+		h.broken = "a"
+		if n, err := s.Tick(t.Context(), kst(24, 7, 30)); err == nil || n != 1 || h.count("b") != 1 {
+			t.Errorf("started %d, b %d times, %v", n, h.count("b"), err)
+		}
+		if !s.Figures().Ticked.Equal(kst(24, 6, 0)) {
+			t.Error("the look counts as done")
+		}
+		h.broken = ""
+		tick(t, s, kst(24, 7, 31))
+		if h.count("a") != 1 || h.count("b") != 1 {
+			t.Errorf("a %d, b %d", h.count("a"), h.count("b"))
 		}
 	})
 }

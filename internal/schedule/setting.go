@@ -111,12 +111,14 @@ func (s *Service) settings(ctx context.Context) (v settings, err error) {
 	return v, nil
 }
 
-// skip says whether the morning m is left out, and why.
+// skip says whether the morning m is left out, and why. A pause counts when it
+// lasts until the instant that the schedule names: one that ends between the
+// start and that is waited for by the run.
 func (v settings) skip(m morning, now time.Time) Skip {
-	if m.rd.IsPaused(now) {
+	if m.rd.IsPaused(m.at.At) {
 		return SkipPaused
 	}
-	zone, err := time.LoadLocation(m.rd.Schedule.Zone)
+	zone, err := zoneOf(m.rd.Schedule.Zone)
 	if err != nil {
 		zone = table.KST
 	}

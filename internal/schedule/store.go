@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -148,10 +150,18 @@ func (s *Service) Opened(ctx context.Context, rd report.RawData, now time.Time) 
 		return false, nil
 	}
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE refresh SET skipped = '', asked_us = $4, due_us = $4
-			WHERE raw_data_id = $1 AND day = $2 AND cause = $3 AND skipped = 'idle'`,
-			rd.ID, int64(table.DayOf(now)-1), string(run.Scheduled), db.US(now))
-		if started = n > 0; err != nil || !started {
+		// Its newest morning, whatever day that was in Korea: in a zone far from
+		// it the next Korean day begins while people work.
+		var day int64
+		err := tx.QueryRow(ctx, `UPDATE refresh SET skipped = '', asked_us = $3, due_us = $3
+			WHERE raw_data_id = $1 AND cause = $2 AND skipped = 'idle' AND day >= $4
+				AND day = (SELECT max(n.day) FROM refresh n WHERE n.raw_data_id = refresh.raw_data_id AND n.cause = refresh.cause)
+			RETURNING day`,
+			rd.ID, string(run.Scheduled), db.US(now), int64(table.DayOf(now)-2)).Scan(&day)
+		if started = err == nil; !started {
+			if errors.Is(err, sql.ErrNoRows) {
+				err = nil
+			}
 			return err
 		}
 		r, err := s.o.Runs.RefreshTx(ctx, tx, rd.WorkspaceID, rd.ID, run.Request{Class: quota.Interactive, Cause: run.Scheduled})
@@ -159,7 +169,7 @@ func (s *Service) Opened(ctx context.Context, rd report.RawData, now time.Time) 
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE refresh SET run_id = $4 WHERE raw_data_id = $1 AND day = $2 AND cause = $3`,
-			rd.ID, int64(table.DayOf(now)-1), string(run.Scheduled), r.ID)
+			rd.ID, day, string(run.Scheduled), r.ID)
 		return err
 	})
 	if err != nil {
