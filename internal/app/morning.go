@@ -24,12 +24,14 @@ const allMornings = "morning"
 // buildMorning builds what refreshes raw data by itself. Every process knows
 // the plan; those that work also start what is due.
 func (a *App) buildMorning(context.Context) error {
+	told := notify.ForDigests(a.mails, notify.DigestOptions{
+		Channels: func(ctx context.Context, id string) (schedule.Channels, error) { return a.mornings.Channels(ctx, id) },
+	})
+	a.incidents.Notify(told.Incident)
 	a.mornings = schedule.New(a.d, a.jobs, schedule.Options{
 		Log: a.log, Runs: a.runs, Reports: a.reports, Estimate: a.morningCost, Rate: a.rate, Zone: a.people.Zone, Box: a.box,
-		Deliver: notify.ForDigests(a.mails, notify.DigestOptions{
-			Channels: func(ctx context.Context, id string) (schedule.Channels, error) { return a.mornings.Channels(ctx, id) },
-		}).Deliver,
-		Missed: a.missedMorning, OnTime: a.morningOnTime, Now: a.now,
+		Deliver: told.Deliver,
+		Missed:  a.missedMorning, OnTime: a.morningOnTime, Now: a.now,
 	})
 	return nil
 }

@@ -31,7 +31,6 @@ func (a *App) buildPeople(ctx context.Context) (err error) {
 	}
 	a.incidents = incident.New(a.d, a.jobs, a.log)
 	a.mails = notify.ByMail(a.people, a.mail, a.c.PublicURL, a.log)
-	a.incidents.Notify(a.mails.Incident)
 	return a.people.Bootstrap(ctx, a.c.AdminToken)
 }
 

@@ -14,24 +14,31 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	"imreport/internal/errs"
 	"imreport/internal/i18n"
+	"imreport/internal/incident"
 	"imreport/internal/mail"
 	"imreport/internal/schedule"
 	"imreport/internal/workspace"
 )
 
-// Digests tells workspaces how their morning went: by mail, in Slack, and as
-// a signed webhook.
+// Digests tells workspaces how their morning went and what needs them: by
+// mail, in Slack, and as a signed webhook.
 type Digests struct {
 	mails    *Mails
 	channels func(ctx context.Context, workspaceID string) (schedule.Channels, error)
 	client   *http.Client
 	now      func() time.Time
+	pause    time.Duration // between tries for an incident; doubles
 }
 
 // DigestOptions of a Digests.
@@ -52,7 +59,7 @@ func ForDigests(m *Mails, o DigestOptions) *Digests {
 	if !o.Private {
 		dialer.Control = publicOnly
 	}
-	return &Digests{mails: m, channels: o.Channels, now: time.Now, client: &http.Client{
+	return &Digests{mails: m, channels: o.Channels, now: time.Now, pause: time.Second, client: &http.Client{
 		Timeout:   hookWithin,
 		Transport: &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -70,11 +77,26 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	ip := net.ParseIP(host)
-	if ip == nil || ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsUnspecified() || ip.IsMulticast() {
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !public(ip) {
 		return errPrivate
 	}
 	return nil
+}
+
+// notPublic are the networks beside those that netip knows which lead to
+// neighbours: of carriers and clouds (metadata services stand there), of tests
+// and benchmarks, and those that carry an IPv4 address within.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+func public(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // Deliver is a schedule.Deliver.
@@ -91,11 +113,7 @@ func (n *Digests) Deliver(ctx context.Context, channel string, d schedule.Digest
 	case channel == "mail" && c.Mail:
 		return n.mail(ctx, d, w)
 	case channel == "slack" && c.SlackURL != "":
-		body, err := json.Marshal(map[string]string{"text": n.words(d, w).text()})
-		if err != nil {
-			return false, err
-		}
-		return n.post(ctx, c.SlackURL, "", d, body)
+		return n.slack(ctx, c.SlackURL, n.words(d, w).text())
 	case channel == "webhook" && c.WebhookURL != "":
 		body, err := json.Marshal(struct {
 			Event string `json:"event"`
@@ -105,9 +123,126 @@ func (n *Digests) Deliver(ctx context.Context, channel string, d schedule.Digest
 		if err != nil {
 			return false, err
 		}
-		return n.post(ctx, c.WebhookURL, c.WebhookSecret, d, body)
+		return n.post(ctx, hook{c.WebhookURL, c.WebhookSecret, "digest." + d.Kind, d.WorkspaceID + "." + d.Day.String() + "." + d.Kind}, body)
 	}
 	return false, nil
+}
+
+// Incident tells of i by mail, in Slack and over the webhook; it is an
+// incident.Notifier. It is an error when nobody was told and a channel failed
+// in a way that passes; once somebody was, a failure is logged and left: nobody
+// is told twice.
+func (n *Digests) Incident(ctx context.Context, i incident.Incident) (told bool, err error) {
+	told, err = n.mails.Incident(ctx, i)
+	c, cerr := n.channels(ctx, i.WorkspaceID)
+	if cerr == nil && (c.SlackURL != "" || c.WebhookURL != "") {
+		var hooked bool
+		hooked, cerr = n.hookIncident(ctx, i, c)
+		told = told || hooked
+	}
+	err = errors.Join(err, cerr)
+	if told && err != nil {
+		n.mails.log.WarnContext(ctx, "not all channels of a workspace heard of an incident", "incident", i.ID, "error", err)
+		err = nil
+	}
+	return told, err
+}
+
+func (n *Digests) hookIncident(ctx context.Context, i incident.Incident, c schedule.Channels) (told bool, err error) {
+	w, err := n.mails.people.Get(ctx, i.WorkspaceID)
+	if errs.KindOf(err) == errs.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	words, err := n.mails.incidentMail(i, w)
+	if err != nil {
+		return false, err
+	}
+	link := ""
+	if n.mails.public != "" && i.Link != "" {
+		link = n.mails.public + i.Link
+	}
+	body, err := json.Marshal(struct {
+		Event       string    `json:"event"`
+		WorkspaceID string    `json:"workspace_id"`
+		ID          string    `json:"id"`
+		Kind        string    `json:"kind"`
+		Reason      string    `json:"reason,omitempty"`
+		Subject     string    `json:"subject"`
+		OpenedAt    time.Time `json:"opened_at"`
+		Title       string    `json:"title"`
+		Detail      string    `json:"detail"`
+		Action      string    `json:"action"`
+		Link        string    `json:"link,omitempty"`
+		Text        string    `json:"text"`
+	}{incidentOpened, i.WorkspaceID, i.ID, string(i.Kind), i.Reason, i.Subject, i.OpenedAt,
+		i.Title(w.Lang), i.Detail(w.Lang), i.Action(w.Lang), link, words.Text})
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, incidentWithin)
+	defer cancel()
+	var wg sync.WaitGroup
+	var slack, web bool
+	var slackErr, webErr error
+	if c.SlackURL != "" {
+		wg.Go(func() {
+			slack, slackErr = n.again(ctx, func() (bool, error) { return n.slack(ctx, c.SlackURL, words.Text) })
+		})
+	}
+	if c.WebhookURL != "" {
+		h := hook{c.WebhookURL, c.WebhookSecret, incidentOpened, "incident." + i.ID}
+		wg.Go(func() { web, webErr = n.again(ctx, func() (bool, error) { return n.post(ctx, h, body) }) })
+	}
+	wg.Wait()
+	return slack || web, errors.Join(slackErr, webErr)
+}
+
+// again tries a channel some times: what passes soon is waited for, because an
+// incident is told of by all channels at once, or not at all.
+func (n *Digests) again(ctx context.Context, send func() (bool, error)) (sent bool, err error) {
+	for k := range hookTries {
+		if k > 0 {
+			select {
+			case <-time.After(n.pause << k):
+			case <-ctx.Done():
+				return false, err
+			}
+		}
+		if sent, err = send(); err == nil {
+			break
+		}
+	}
+	return sent, err
+}
+
+// incidentOpened is the event of a webhook that tells of an incident.
+const incidentOpened = "incident.opened"
+
+// hookTries is how often a channel is tried for an incident.
+const hookTries = 3
+
+// incidentWithin bounds that: the job that tells has a minute.
+const incidentWithin = 40 * time.Second
+
+// slack writes text into a channel of Slack. What people have typed is no
+// markup there: a raw data named <!channel> must not call everybody.
+func (n *Digests) slack(ctx context.Context, address, text string) (bool, error) {
+	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+	body, err := json.Marshal(map[string]string{"text": text})
+	if err != nil {
+		return false, err
+	}
+	return n.post(ctx, hook{url: address}, body)
+}
+
+// hook is where something is posted to. With a secret it is signed.
+type hook struct {
+	url, secret string
+	event       string
+	delivery    string // recognises a repetition
 }
 
 // Sign is the signature of a webhook's body sent at the Unix second at:
@@ -122,26 +257,26 @@ func Sign(secret string, at int64, body []byte) string {
 
 // post sends body. An answer of 4xx is final: the address is wrong, and
 // asking again would not help; anything else that is not 2xx comes again.
-func (n *Digests) post(ctx context.Context, url, secret string, d schedule.Digest, body []byte) (bool, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func (n *Digests) post(ctx context.Context, h hook, body []byte) (bool, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("digest webhook: %w", err)
+		return false, fmt.Errorf("webhook: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	r.Header.Set("User-Agent", "imreport")
-	if secret != "" {
+	if h.secret != "" {
 		at := n.now().Unix()
-		r.Header.Set("X-Imreport-Event", "digest."+d.Kind)
-		r.Header.Set("X-Imreport-Delivery", d.WorkspaceID+"."+d.Day.String()+"."+d.Kind)
-		r.Header.Set("X-Imreport-Signature", "t="+strconv.FormatInt(at, 10)+",v1="+Sign(secret, at, body))
+		r.Header.Set("X-Imreport-Event", h.event)
+		r.Header.Set("X-Imreport-Delivery", h.delivery)
+		r.Header.Set("X-Imreport-Signature", "t="+strconv.FormatInt(at, 10)+",v1="+Sign(h.secret, at, body))
 	}
 	res, err := n.client.Do(r)
 	if errors.Is(err, errPrivate) {
-		n.mails.log.WarnContext(ctx, "digest webhook leads into a private network", "workspace", d.WorkspaceID)
+		n.mails.log.WarnContext(ctx, "a webhook leads into a private network", "delivery", h.delivery)
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("digest webhook: %w", err)
+		return false, fmt.Errorf("webhook: %w", bare(err))
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
 	_ = res.Body.Close()
@@ -149,10 +284,20 @@ func (n *Digests) post(ctx context.Context, url, secret string, d schedule.Diges
 	case res.StatusCode < 300:
 		return true, nil
 	case res.StatusCode >= 400 && res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusRequestTimeout:
-		n.mails.log.WarnContext(ctx, "digest webhook refused", "workspace", d.WorkspaceID, "status", res.StatusCode)
+		n.mails.log.WarnContext(ctx, "webhook refused", "delivery", h.delivery, "status", res.StatusCode)
 		return false, nil
 	}
-	return false, fmt.Errorf("digest webhook: status %d", res.StatusCode)
+	return false, fmt.Errorf("webhook: status %d", res.StatusCode)
+}
+
+// bare is err without the address: who knows it may write into the channel,
+// and errors are logged.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // mail sends the digest to the workspace's owners and admins.
@@ -174,12 +319,7 @@ func (n *Digests) mail(ctx context.Context, d schedule.Digest, w workspace.Works
 	for _, p := range members {
 		m.To = append(m.To, p.Email)
 	}
-	err = n.mails.sender.Send(ctx, m)
-	if mail.Permanent(err) {
-		n.mails.log.WarnContext(ctx, "digest mail refused", "workspace", d.WorkspaceID, "error", err)
-		return false, nil
-	}
-	return err == nil, err
+	return n.mails.send(ctx, m)
 }
 
 //go:embed digest.html
@@ -243,7 +383,11 @@ func (n *Digests) words(d schedule.Digest, w workspace.Workspace) words {
 		section(t("evening.late", len(d.Late)), d.Late, func(x schedule.Line) string {
 			return t("evening.line", x.Name, clock(x.Due), clock(x.At))
 		})
-		v.Notes = append(v.Notes, t("evening.help"))
+		for _, why := range []schedule.Why{schedule.WhyRate, schedule.WhyOpens} {
+			if slices.ContainsFunc(d.Late, func(x schedule.Line) bool { return x.Why == why }) {
+				v.Notes = append(v.Notes, t("evening.help."+string(why)))
+			}
+		}
 		return v
 	}
 	if len(d.Late)+len(d.NeedsYou) == 0 {

@@ -3,15 +3,20 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"imreport/internal/i18n"
+	"imreport/internal/mail"
 	"imreport/internal/run"
 	"imreport/internal/schedule"
 	"imreport/internal/table"
@@ -79,6 +84,120 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// Slack reads markup: what people typed must not call everybody.
+func TestSlackText(t *testing.T) {
+	var said struct{ Text string }
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&said); err != nil || r.Header.Get("X-Imreport-Signature") != "" {
+			t.Errorf("%v %v", err, r.Header)
+		}
+	}))
+	defer s.Close()
+	d := sample()
+	d.Done[0].Name = "<!channel> A & B"
+	if sent, err := digests(schedule.Channels{SlackURL: s.URL}, true).Deliver(t.Context(), "slack", d); err != nil || !sent {
+		t.Fatal(sent, err)
+	}
+	if !strings.Contains(said.Text, "&lt;!channel&gt; A &amp; B · 07:12") || strings.ContainsAny(said.Text, "<>") {
+		t.Error(said.Text)
+	}
+}
+
+// One address that is refused keeps nobody else from the digest.
+func TestDigestMailOfSeveral(t *testing.T) {
+	b := &box{refuse: map[string]error{"b": &mail.Refused{Err: errors.New("550 no such user")}}}
+	n := digests(schedule.Channels{Mail: true}, true)
+	n.mails = ByMail(people{lang: i18n.Korean, members: members("a", "b", "c")}, b, "", nil)
+	sent, err := n.Deliver(t.Context(), "mail", sample())
+	if err != nil || !sent || !slices.Equal(b.heard(), []string{"a", "c"}) {
+		t.Errorf("sent %v, %v, heard %v", sent, err, b.heard())
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	for ip, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1111": true, "::ffff:8.8.8.8": true,
+		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.0.1": false, "169.254.169.254": false, "0.0.0.0": false,
+		"0.1.2.3": false, "100.100.100.200": false, "198.18.0.1": false, "224.0.0.1": false, "255.255.255.255": false,
+		"::1": false, "::": false, "fe80::1%eth0": false, "fd00::1": false, "ff02::1": false, "::ffff:127.0.0.1": false,
+		"64:ff9b::7f00:1": false, "2002:7f00:1::": false,
+	} {
+		if err := publicOnly("tcp", net.JoinHostPort(ip, "443"), nil); (err == nil) != want {
+			t.Errorf("%s: %v", ip, err)
+		}
+	}
+}
+
+// An incident is told of in all channels, and once: a channel that recovers
+// soon is waited for, one that does not is left when another has told.
+func TestIncidentInAllChannels(t *testing.T) {
+	away := errors.New("connection refused")
+	for name, c := range map[string]struct {
+		slack, web   int // how many answers are 500
+		refuse       error
+		noMail       bool
+		told, fails  bool
+		slacks, webs int // that were taken
+		mails        int
+	}{
+		"all":                         {told: true, slacks: 1, webs: 1, mails: 1},
+		"no mail server":              {noMail: true, told: true, slacks: 1, webs: 1},
+		"slack recovers":              {slack: 2, told: true, slacks: 1, webs: 1, mails: 1},
+		"slack is away":               {slack: 100, told: true, webs: 1, mails: 1},
+		"only slack hears":            {web: 100, refuse: away, told: true, slacks: 1},
+		"nobody hears, and it passes": {slack: 100, web: 100, refuse: away, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			left := map[string]int{"/slack": c.slack, "/web": c.web}
+			got := map[string][]string{}
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				if left[r.URL.Path]--; left[r.URL.Path] >= 0 {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				body, _ := io.ReadAll(r.Body)
+				got[r.URL.Path] = append(got[r.URL.Path], string(body))
+				if r.URL.Path == "/web" && (r.Header.Get("X-Imreport-Event") != "incident.opened" || r.Header.Get("X-Imreport-Delivery") != "incident.0199" ||
+					r.Header.Get("X-Imreport-Signature") != fmt.Sprintf("t=%d,v1=%s", 1_800_000_000, Sign("0123456789abcdef", 1_800_000_000, body))) {
+					t.Errorf("%v", r.Header)
+				}
+			}))
+			defer s.Close()
+			n := digests(schedule.Channels{SlackURL: s.URL + "/slack", WebhookURL: s.URL + "/web", WebhookSecret: "0123456789abcdef"}, true)
+			n.pause = time.Millisecond
+			b := &box{refuse: map[string]error{"a": c.refuse}}
+			n.mails = ByMail(people{lang: i18n.Korean, members: members("a")}, b, "https://reports.example.kr/", nil)
+			if c.noMail {
+				n.mails.sender = mail.Off{}
+			}
+			told, err := n.Incident(t.Context(), dead)
+			if told != c.told || (err != nil) != c.fails {
+				t.Errorf("told %v, %v", told, err)
+			}
+			if len(got["/slack"]) != c.slacks || len(got["/web"]) != c.webs || len(b.got) != c.mails {
+				t.Errorf("slack %d, webhook %d, mail %d", len(got["/slack"]), len(got["/web"]), len(b.got))
+			}
+			if c.webs > 0 && !strings.Contains(got["/web"][0], `"kind":"key_invalid"`) {
+				t.Error(got["/web"][0])
+			}
+			if c.slacks > 0 && !strings.Contains(got["/slack"][0], `https://reports.example.kr/api-keys/k`) {
+				t.Error(got["/slack"][0])
+			}
+		})
+	}
+}
+
+// The address is a secret, and errors are logged.
+func TestErrorsKeepTheAddress(t *testing.T) {
+	n := digests(schedule.Channels{SlackURL: "http://127.0.0.1:1/services/T0/B0/secret"}, true)
+	if _, err := n.Deliver(t.Context(), "slack", sample()); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Error(err)
+	}
+}
+
 func TestNoChannel(t *testing.T) {
 	n := digests(schedule.Channels{}, true)
 	for _, c := range []string{"mail", "slack", "webhook", "pigeon"} {
@@ -108,9 +227,10 @@ func TestDigestWords(t *testing.T) {
 	if s := digests(schedule.Channels{}, true).words(long, w).Sections[1]; len(s.Lines) != shown || s.More != "외 11건" {
 		t.Errorf("%d lines, %q", len(s.Lines), s.More)
 	}
-	evening := schedule.Digest{Kind: schedule.EveningDigest, Late: long.Done}
+	evening := schedule.Digest{Kind: schedule.EveningDigest, Late: []schedule.Line{{Name: "X", Why: schedule.WhyOpens}}}
 	w.Lang = i18n.English
-	if got := digests(schedule.Channels{}, true).words(evening, w).text(); !strings.Contains(got, "will probably not be ready") {
+	if got := digests(schedule.Channels{}, true).words(evening, w).text(); !strings.Contains(got, "will probably not be ready") ||
+		!strings.Contains(got, "04:00 in Korea") || strings.Contains(got, "another API key") {
 		t.Error(got)
 	}
 }

@@ -68,21 +68,27 @@ func (n *Mails) Incident(ctx context.Context, i incident.Incident) (told bool, e
 	for _, p := range members {
 		m.To = append(m.To, p.Email)
 	}
+	return n.send(ctx, m)
+}
+
+// send sends m to all its recipients. A refusal for good is no error: asking
+// again would not help.
+func (n *Mails) send(ctx context.Context, m mail.Message) (told bool, err error) {
 	err = n.sender.Send(ctx, m)
 	if err == nil || !mail.Permanent(err) {
 		return err == nil, err
 	}
 	if len(m.To) == 1 {
-		n.log.WarnContext(ctx, "alert mail refused", "incident", i.ID, "error", err)
-		return false, nil // asking again would not help
+		n.log.WarnContext(ctx, "mail to a workspace refused", "mail", m.ID, "error", err)
+		return false, nil
 	}
-	return n.eachAlone(ctx, i, m)
+	return n.eachAlone(ctx, m)
 }
 
 // eachAlone sends m to one person at a time, because one of them is refused
 // and the others are to hear. A passing fault is an error only when nobody has
 // heard yet: nobody hears twice.
-func (n *Mails) eachAlone(ctx context.Context, i incident.Incident, m mail.Message) (told bool, err error) {
+func (n *Mails) eachAlone(ctx context.Context, m mail.Message) (told bool, err error) {
 	for k, to := range m.To {
 		alone := m
 		alone.ID, alone.To = fmt.Sprintf("%s.%d", m.ID, k+1), []string{to}
@@ -90,13 +96,13 @@ func (n *Mails) eachAlone(ctx context.Context, i incident.Incident, m mail.Messa
 		case failed == nil:
 			told = true
 		case mail.Permanent(failed):
-			n.log.WarnContext(ctx, "alert mail refused", "incident", i.ID, "error", failed)
+			n.log.WarnContext(ctx, "mail to a workspace refused", "mail", alone.ID, "error", failed)
 		default:
 			err = errors.Join(err, failed)
 		}
 	}
 	if told && err != nil {
-		n.log.WarnContext(ctx, "alert mail not sent to all", "incident", i.ID, "error", err)
+		n.log.WarnContext(ctx, "mail to a workspace not sent to all", "mail", m.ID, "error", err)
 		err = nil
 	}
 	return told, err

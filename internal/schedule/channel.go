@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -28,8 +29,12 @@ func (c Channels) check() error {
 		wrong = append(wrong, errs.Field{Name: "slack_url", Key: "schedule.slack_url_invalid"})
 	}
 	if c.WebhookURL != "" {
-		if u, err := url.Parse(c.WebhookURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		u, err := url.Parse(c.WebhookURL)
+		switch {
+		case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil:
 			wrong = append(wrong, errs.Field{Name: "webhook_url", Key: "schedule.webhook_url_invalid"})
+		case private(u.Hostname()):
+			wrong = append(wrong, errs.Field{Name: "webhook_url", Key: "schedule.webhook_url_private"})
 		}
 		if len(c.WebhookSecret) < 16 {
 			wrong = append(wrong, errs.Field{Name: "webhook_secret", Key: "schedule.webhook_secret_short", Args: []any{16}})
@@ -39,6 +44,19 @@ func (c Channels) check() error {
 		return errs.InvalidFields(wrong...)
 	}
 	return nil
+}
+
+// private reports whether a host is plainly of this machine or a private
+// network. A name that leads there is only seen when something is sent
+// (package notify).
+func private(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == "localhost" || strings.HasSuffix(host, ".localhost")
+	}
+	ip = ip.Unmap()
+	return !ip.IsGlobalUnicast() || ip.IsPrivate()
 }
 
 // subject binds a sealed value to its place.

@@ -106,7 +106,7 @@ func (a *API) getMorning(ctx context.Context, c *rest.Call, _ *rest.None) (d mor
 		v := comingDoc{RawDataID: x.RawDataID, Name: x.Name, DueAt: x.Due, StartAt: instant(x.Start), ReadyAt: instant(x.Ready),
 			Late: x.Late, Requests: x.Calls, Skipped: filled(string(x.Skip))}
 		if x.Late {
-			help := i18n.T(c.Lang, "morning.late.help")
+			help := i18n.T(c.Lang, "morning.late."+string(x.Why))
 			v.Help = &help
 		}
 		d.Coming = append(d.Coming, v)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,8 @@ type morningPage struct {
 	Today    schedule.Digest
 	Sections []morningSection
 	Coming   []schedule.Coming
-	More     int // coming refreshes that are not shown
-	AnyLate  bool
+	More     int            // coming refreshes that are not shown
+	Why      []schedule.Why // why some of them will be late
 	Spared   api.Spared
 	CanWrite bool
 	Form     morningForm
@@ -90,7 +91,9 @@ func (u *UI) morning(r *http.Request) (p morningPage, err error) {
 		return p, err
 	}
 	for _, c := range p.Coming {
-		p.AnyLate = p.AnyLate || c.Late && c.Skip == ""
+		if c.Late && c.Skip == "" && !slices.Contains(p.Why, c.Why) {
+			p.Why = append(p.Why, c.Why)
+		}
 	}
 	if len(p.Coming) > morningShow {
 		p.Coming, p.More = p.Coming[:morningShow], len(p.Coming)-morningShow
