@@ -50,6 +50,7 @@ type collector struct {
 	campaigns []string   // nil: not known
 	listed    []campaign // as this collecting has read them
 	stirs     bool       // /stats has shown that the account is not idle
+	active    bool       // /stats has shown that it was active not long ago
 	listsRead int        // daily lists that this collecting has read
 
 	mu      sync.Mutex

@@ -2,6 +2,9 @@ package naver
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -177,7 +180,7 @@ func TestIdleAccountsThatAreNot(t *testing.T) {
 	if calls := next(); calls[postJob] != 3 || calls[getJobs] == 0 || calls["GET /stats"] == 0 {
 		t.Errorf("an account that was active lately cost %v", calls)
 	}
-	for range conversionsFor - 9 {
+	for range conversionsFor - 9 + st.Source.o.RefetchDays {
 		st.clock.forward(24 * time.Hour)
 		st.must(st.order(busy, 1, "AD"))
 	}
@@ -202,6 +205,58 @@ func TestIdleAccountsThatAreNot(t *testing.T) {
 	if err != nil || len(known) != 5 {
 		t.Errorf("%d campaigns are known, %v; want 5 of 6", len(known), err)
 	}
+}
+
+// TestClicksBeforeWhatIsStored: the account was active on a day of which
+// nothing is stored. For twenty days the clicks of then may convert, which
+// /stats does not tell; after that nothing can come.
+func TestClicksBeforeWhatIsStored(t *testing.T) {
+	var active table.Day
+	var asked []table.Day
+	st := newStage(t, nil, vendor.Options{Accounts: 20}, func(o *Options) {
+		o.Transport = through(func(r *http.Request) *http.Response {
+			var p struct{ Since table.Day }
+			if r.URL.Path != "/stats" || json.Unmarshal([]byte(r.URL.Query().Get("timeRange")), &p) != nil {
+				return nil
+			}
+			if asked = append(asked, p.Since); p.Since > active {
+				return nil
+			}
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+				Body: io.NopCloser(strings.NewReader(`{"data":[{"id":"cmp-1","impCnt":7,"clkCnt":1,"ccnt":0}]}`))}
+		})
+	})
+	customer := st.quiet()[0]
+	st.must(st.order(customer, 4, "AD", "AD_CONVERSION"))
+	active = st.today() - 18 // on the fifth morning 20 days before the oldest day that is fetched anew
+	for day, jobs := range []int{3, 3, 3, 3, 3, 0} {
+		st.clock.forward(24 * time.Hour)
+		st.must(st.order(st.busy()[0], 1, "AD"))
+		st.seen.take()
+		asked = nil
+		o := st.order(customer, 4, "AD", "AD_CONVERSION")
+		o.Routine = true
+		st.must(o)
+		calls, all := st.seen.take()
+		for _, c := range all {
+			if strings.HasPrefix(c, postJob) && !strings.Contains(c, `"AD_CONVERSION"`) {
+				t.Errorf("morning %d: asked for %s", day, c)
+			}
+		}
+		if calls[postJob] != jobs {
+			t.Errorf("morning %d: %d conversion reports, want %d; /stats since %v, active on %s", day, calls[postJob], jobs, asked, active)
+		}
+	}
+}
+
+// through is a transport that answers by itself where it wants to.
+type through func(*http.Request) *http.Response
+
+func (f through) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a := f(r); a != nil {
+		return a, nil
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // TestIdleAccountWakes: when something happens, the reports are fetched.

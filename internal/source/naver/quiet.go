@@ -42,21 +42,29 @@ func (pl plan) idle(today table.Day, refetch int) bool {
 	return len(pl.needs) > 0
 }
 
-// conversionsFor is for how many days after the last impression conversions
-// may still come (7-20 days, as the advertiser chose). On a day without an
-// impression /stats does not tell them.
+// conversionsFor is for how many days after a click its conversions are
+// counted, at most (7-20 days, as the advertiser chose): none come later. On a
+// day without an impression /stats does not tell them.
 const conversionsFor = 20
 
 // settleIdle stores the pieces of an account as empty when Naver's statistics
 // show no impression, no click and no conversion, and takes them out of pl.
 // Where a day with rows could have been restated, the list of jobs must have
 // been looked at before; where all days are empty, /stats tells that as well,
-// over all days whose jobs would be looked at.
+// over all days whose jobs would be looked at, and over those whose clicks may
+// still convert: what is stored need not reach back so far.
 func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error {
 	if c.o.Force || c.stirs || !c.s.ready.has(c.today-1) || !pl.idle(c.today, c.s.o.RefetchDays) {
 		return nil
 	}
-	recent, err := c.s.o.Archive.AnyRows(ctx, Platform, c.o.CustomerID, c.today-conversionsFor, c.today-1)
+	clicks := c.today // the first day whose clicks may still convert; today: none matters
+	for _, n := range pl.needs {
+		if n.t.conversions() {
+			clicks = min(clicks, n.day-conversionsFor)
+		}
+	}
+	recent, err := c.s.o.Archive.AnyRows(ctx, Platform, c.o.CustomerID, min(clicks, c.today-conversionsFor), c.today-1)
+	recent = recent || c.active
 	if err != nil || recent && !looked {
 		return err
 	}
@@ -80,9 +88,22 @@ func (c *collector) settleIdle(ctx context.Context, pl *plan, looked bool) error
 			return err
 		}
 	}
+	if !recent {
+		from = min(from, clicks)
+	}
 	quiet, calls, err := c.nothingIn(ctx, from, to)
-	if c.stirs = !quiet; err != nil || c.stirs {
+	if err != nil {
 		return err
+	}
+	if !quiet && !recent && clicks < c.today {
+		// Something happened, but perhaps only long ago.
+		if c.active = true; looked {
+			return c.settleIdle(ctx, pl, looked)
+		}
+		return nil
+	}
+	if c.stirs = !quiet; c.stirs {
+		return nil
 	}
 	for _, n := range settle {
 		if err := c.storeIdle(ctx, n); err != nil {
