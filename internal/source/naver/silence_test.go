@@ -105,3 +105,36 @@ func TestReadingKeepsNobodyFromAsking(t *testing.T) {
 		t.Errorf("at most %d downloads at once", most)
 	}
 }
+
+// TestDoubtHoldsNoReadingPlace: a report that is compared with /stats waits for
+// the gate, and those of other customers are read meanwhile.
+func TestDoubtHoldsNoReadingPlace(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{}, nil)
+	waiting, answer := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(waiting) })
+	st.seen.block = func(r *http.Request) bool {
+		if r.URL.Path == "/stats" {
+			once()
+			<-answer
+		}
+		return false
+	}
+	for range parsers - 1 { // the others are taken
+		st.parsing <- struct{}{}
+	}
+	doubted := make(chan error, 1)
+	go func() { // nothing is stored of the days before, so that /stats is asked
+		doubted <- st.Collect(context.Background(), st.order(st.busy()[0], 1, "AD"), &progress{t: t})
+	}()
+	<-waiting
+	select {
+	case st.parsing <- struct{}{}:
+		<-st.parsing
+	case <-time.After(5 * time.Second):
+		t.Error("who waits for /stats holds a place")
+	}
+	close(answer)
+	if err := <-doubted; err != nil {
+		t.Error(err)
+	}
+}
