@@ -37,17 +37,24 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
+	have, err := s.claimed(ctx, table.DayOf(now)-4)
+	if err != nil {
+		return nil, err
+	}
 	var out []Coming
 	for _, rd := range all {
 		if rd.WorkspaceID != workspaceID {
 			continue
 		}
-		_, next, ok := Around(*rd.Schedule, now)
+		next, ok := following(rd, have, now)
 		if !ok {
 			continue
 		}
 		c := Coming{RawDataID: rd.ID, Name: rd.Name, Mode: rd.Schedule.Mode, Due: next.At, Slot: s.slot(rd.ID), day: next.Day,
 			Skip: rules.skip(morning{rd: rd, at: next}, next.At)}
+		if c.Mode == report.StartAt {
+			c.Slot = Slot{Start: next.At}
+		}
 		s.mu.Lock()
 		c.Calls = s.costs[rd.ID].cost.Calls
 		s.mu.Unlock()
@@ -84,9 +91,8 @@ const (
 	maxName     = 100
 )
 
-// check reports what is wrong with p.
-func (p Preferences) check() error {
-	var wrong []errs.Field
+// wrong is what is wrong with p, all of it.
+func (p Preferences) wrong() (wrong []errs.Field) {
 	if _, err := time.Parse("15:04", p.DailyAt); err != nil || len(p.DailyAt) != 5 {
 		wrong = append(wrong, errs.Field{Name: "daily_at", Key: "schedule.time_invalid"})
 	}
@@ -102,18 +108,15 @@ func (p Preferences) check() error {
 			break
 		}
 	}
-	if len(wrong) > 0 {
-		return errs.InvalidFields(wrong...)
-	}
-	return nil
+	return append(wrong, p.Channels.wrong()...)
 }
 
 // SetPreferences keeps a workspace's preferences; holidays from today on are
 // replaced. An errs.Error of Kind Invalid names what is wrong.
 func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Preferences, now time.Time) error {
 	p.WorkspaceID = workspaceID
-	if err := p.check(); err != nil {
-		return err
+	if wrong := p.wrong(); len(wrong) > 0 {
+		return errs.InvalidFields(wrong...)
 	}
 	if err := s.SetChannels(ctx, workspaceID, p.Channels); err != nil {
 		return err

@@ -22,9 +22,8 @@ type Channels struct {
 	WebhookSecret string // signs it, see package notify
 }
 
-// check reports what is wrong with c.
-func (c Channels) check() error {
-	var wrong []errs.Field
+// wrong is what is wrong with c.
+func (c Channels) wrong() (wrong []errs.Field) {
 	if c.SlackURL != "" && !strings.HasPrefix(c.SlackURL, "https://hooks.slack.com/") {
 		wrong = append(wrong, errs.Field{Name: "slack_url", Key: "schedule.slack_url_invalid"})
 	}
@@ -40,10 +39,7 @@ func (c Channels) check() error {
 			wrong = append(wrong, errs.Field{Name: "webhook_secret", Key: "schedule.webhook_secret_short", Args: []any{16}})
 		}
 	}
-	if len(wrong) > 0 {
-		return errs.InvalidFields(wrong...)
-	}
-	return nil
+	return wrong
 }
 
 // private reports whether a host is plainly of this machine or a private
@@ -88,8 +84,8 @@ func (s *Service) Channels(ctx context.Context, workspaceID string) (Channels, e
 // SetChannels keeps a workspace's channels; an errs.Error of Kind Invalid
 // names what is wrong.
 func (s *Service) SetChannels(ctx context.Context, workspaceID string, c Channels) error {
-	if err := c.check(); err != nil {
-		return err
+	if wrong := c.wrong(); len(wrong) > 0 {
+		return errs.InvalidFields(wrong...)
 	}
 	seal := func(v, what string) string {
 		if v == "" {

@@ -1,10 +1,6 @@
 package schedule
 
-import (
-	"testing"
-
-	"imreport/internal/errs"
-)
+import "testing"
 
 func TestChannels(t *testing.T) {
 	for url, want := range map[string]string{
@@ -14,11 +10,24 @@ func TestChannels(t *testing.T) {
 		"http://10.0.0.7/": "schedule.webhook_url_private", "http://[::ffff:192.168.0.1]/": "schedule.webhook_url_private", "http://169.254.169.254/": "schedule.webhook_url_private",
 	} {
 		got := ""
-		if err := (Channels{WebhookURL: url, WebhookSecret: "0123456789abcdef"}).check(); err != nil {
-			got = errs.As(err).Fields[0].Key
+		if wrong := (Channels{WebhookURL: url, WebhookSecret: "0123456789abcdef"}).wrong(); len(wrong) > 0 {
+			got = wrong[0].Key
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
+
+func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
+	p := Preferences{Setting: Setting{DailyAt: "7:30", IdleDays: -1}, Channels: Channels{SlackURL: "x", WebhookURL: "x"}}
+	said := map[string]bool{}
+	for _, f := range p.wrong() {
+		said[f.Name] = true
+	}
+	for _, name := range []string{"daily_at", "idle_days", "slack_url", "webhook_url", "webhook_secret"} {
+		if !said[name] {
+			t.Errorf("nothing about %s", name)
 		}
 	}
 }

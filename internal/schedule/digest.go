@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imreport/internal/db"
+	"imreport/internal/report"
 	"imreport/internal/run"
 	"imreport/internal/table"
 )
@@ -137,7 +138,7 @@ func (s *Service) Evening(ctx context.Context, workspaceID string, day table.Day
 		return out, err
 	}
 	for _, c := range coming {
-		if c.Start.IsZero() {
+		if c.Mode == report.StartAt || c.Start.IsZero() {
 			continue
 		}
 		if c.Skip != "" {

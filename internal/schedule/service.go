@@ -214,18 +214,30 @@ func (m morning) start(s Slot) time.Time {
 func (s *Service) mornings(all []report.RawData, since map[string]time.Time, have map[refreshKey]bool, now time.Time) []morning {
 	var out []morning
 	for _, rd := range all {
-		last, next, ok := Around(*rd.Schedule, now)
+		last, _, ok := Around(*rd.Schedule, now)
 		if !ok {
 			continue
 		}
 		if !last.At.IsZero() && !last.At.Before(since[rd.ID]) && !have[refreshKey{rd.ID, last.Day, run.Scheduled}] {
 			out = append(out, morning{rd, last, true})
 		}
-		if !have[refreshKey{rd.ID, next.Day, run.Scheduled}] {
+		if next, ok := following(rd, have, now); ok {
 			out = append(out, morning{rd, next, false})
 		}
 	}
 	return out
+}
+
+// following is the next occurrence that will refresh rd. One whose day was
+// refreshed already, at an earlier time or in another zone, will not.
+func following(rd report.RawData, have map[refreshKey]bool, now time.Time) (next Occurrence, ok bool) {
+	next.At = now
+	for range 3 { // a day comes twice at most, and a time may be moved to later once more
+		if _, next, ok = Around(*rd.Schedule, next.At); !ok || !have[refreshKey{rd.ID, next.Day, run.Scheduled}] {
+			return next, ok
+		}
+	}
+	return next, false
 }
 
 // planEvery is how often the plan is made anew when nothing about it changed:

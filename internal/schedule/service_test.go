@@ -139,9 +139,17 @@ func TestEditing(t *testing.T) {
 			tick(t, s, kst(24, 6, 0))
 			tick(t, s, kst(24, 7, 30))
 			h.all[0].Schedule.DailyAt = "09:00"
+			tick(t, s, kst(24, 8, 0))
+			coming, err := s.Coming(t.Context(), "w", kst(24, 8, 0))
+			if err != nil || len(coming) != 1 || !coming[0].Due.Equal(kst(25, 9, 0)) || !coming[0].Start.Equal(kst(25, 9, 0)) {
+				t.Errorf("what comes: %+v, %v", coming, err)
+			}
 			tick(t, s, kst(24, 9, 1))
 			if h.count("later") != 1 {
 				t.Errorf("refreshed %d times", h.count("later"))
+			}
+			if got := s.NextRefresh("later"); !got.Equal(kst(25, 9, 0)) {
+				t.Errorf("next %s", got)
 			}
 		})
 		t.Run("another zone does not bring the same day twice", func(t *testing.T) {

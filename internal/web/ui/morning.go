@@ -8,6 +8,7 @@ import (
 
 	"imreport/internal/errs"
 	"imreport/internal/i18n"
+	"imreport/internal/run"
 	"imreport/internal/schedule"
 	"imreport/internal/table"
 	"imreport/internal/web"
@@ -66,10 +67,19 @@ func (u *UI) morning(r *http.Request) (p morningPage, err error) {
 	if p.Today, err = u.d.Mornings.Morning(r.Context(), ws, table.DayOf(now), now); err != nil {
 		return p, err
 	}
+	// Who waits for Naver has a colour of their own everywhere.
+	var late, preparing []schedule.Line
+	for _, l := range p.Today.Late {
+		if l.Code == run.CodePlatformPreparing {
+			preparing = append(preparing, l)
+		} else {
+			late = append(late, l)
+		}
+	}
 	for _, s := range []struct {
 		key, state string
 		lines      []schedule.Line
-	}{{"needs_you", "bad", p.Today.NeedsYou}, {"late", "wait", p.Today.Late}, {"done", "good", p.Today.Done}} {
+	}{{"needs_you", "failed", p.Today.NeedsYou}, {"late", "attention", late}, {"preparing", "preparing", preparing}, {"done", "done", p.Today.Done}} {
 		if len(s.lines) == 0 {
 			continue
 		}
