@@ -97,9 +97,9 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 	if err != nil {
 		return out, fmt.Errorf("morning of workspace %s: %w", workspaceID, err)
 	}
-	noted := map[string]bool{}
+	begun := map[string]bool{}
 	for _, v := range rows {
-		noted[v.RawDataID] = true
+		begun[v.RawDataID] = true
 		switch {
 		case v.skipped != "":
 			out.Skipped++
@@ -116,17 +116,43 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 			out.Late = append(out.Late, v.Line)
 		}
 	}
-	coming, err := s.Coming(ctx, workspaceID, now)
-	if err != nil {
+	if err := s.notBegun(ctx, &out, begun, now); err != nil {
 		return out, err
-	}
-	for _, c := range coming {
-		if !noted[c.RawDataID] && c.Skip == "" && c.day == day-1 {
-			out.Later++
-		}
 	}
 	err = s.d.QueryRow(ctx, `SELECT count(*) FROM incident WHERE workspace_id = $1 AND resolved_us = 0`, workspaceID).Scan(&out.Incidents)
 	return out, err
+}
+
+// notBegun adds to d the refreshes of its morning that were not started: those
+// to come, and those that should have been.
+func (s *Service) notBegun(ctx context.Context, d *Digest, begun map[string]bool, now time.Time) error {
+	coming, err := s.Coming(ctx, d.WorkspaceID, now)
+	if err != nil {
+		return err
+	}
+	for _, c := range coming {
+		if !begun[c.RawDataID] && c.Skip == "" && c.day == d.Day-1 {
+			d.Later++
+		}
+	}
+	since, err := s.noted(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := s.o.Reports.Scheduled(ctx, s.d)
+	if err != nil {
+		return err
+	}
+	for _, rd := range all {
+		at, known := since[rd.ID]
+		if rd.WorkspaceID != d.WorkspaceID || begun[rd.ID] || !known {
+			continue
+		}
+		if last, _, ok := Around(*rd.Schedule, now); ok && last.Day == d.Day-1 && !last.At.Before(at) {
+			d.Late = append(d.Late, Line{RawDataID: rd.ID, Name: rd.Name, Due: last.At})
+		}
+	}
+	return nil
 }
 
 // Evening is what the present plan says of a workspace's next mornings: those

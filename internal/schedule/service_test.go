@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -241,6 +242,11 @@ func TestOneBroken(t *testing.T) {
 		h.broken = "a"
 		if n, err := s.Tick(t.Context(), kst(24, 7, 30)); err == nil || n != 1 || h.count("b") != 1 {
 			t.Errorf("started %d, b %d times, %v", n, h.count("b"), err)
+		}
+		// Nobody is told that all is well.
+		got, err := s.Morning(t.Context(), "w", table.DayOf(kst(24, 0, 0)), kst(24, 7, 31))
+		if err != nil || !slices.ContainsFunc(got.Late, func(l Line) bool { return l.RawDataID == "a" }) {
+			t.Errorf("%+v, %v", got, err)
 		}
 		if !s.Figures().Ticked.Equal(kst(24, 6, 0)) {
 			t.Error("the look counts as done")

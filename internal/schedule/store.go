@@ -104,20 +104,9 @@ type refreshKey struct {
 // since is when each raw data got its schedule; those that are new to it are
 // noted as of now, those without a schedule are forgotten.
 func (s *Service) since(ctx context.Context, scheduled []report.RawData, now time.Time) (map[string]time.Time, error) {
-	type row struct {
-		id string
-		at int64
-	}
-	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
-		err = r.Scan(&v.id, &v.at)
-		return v, err
-	}, `SELECT raw_data_id, since_us FROM schedule_since`)
+	have, err := s.noted(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("since when schedules stand: %w", err)
-	}
-	have := make(map[string]time.Time, len(rows))
-	for _, v := range rows {
-		have[v.id] = db.Time(v.at)
+		return nil, err
 	}
 	since := make(map[string]time.Time, len(scheduled))
 	for _, rd := range scheduled {
@@ -138,6 +127,26 @@ func (s *Service) since(ctx context.Context, scheduled []report.RawData, now tim
 		if _, err := s.d.Exec(ctx, `DELETE FROM schedule_since WHERE raw_data_id = $1`, id); err != nil {
 			return nil, fmt.Errorf("forget the schedule of raw data %s: %w", id, err)
 		}
+	}
+	return since, nil
+}
+
+// noted is since when schedules stand, as it was noted.
+func (s *Service) noted(ctx context.Context) (map[string]time.Time, error) {
+	type row struct {
+		id string
+		at int64
+	}
+	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
+		err = r.Scan(&v.id, &v.at)
+		return v, err
+	}, `SELECT raw_data_id, since_us FROM schedule_since`)
+	if err != nil {
+		return nil, fmt.Errorf("since when schedules stand: %w", err)
+	}
+	since := make(map[string]time.Time, len(rows))
+	for _, v := range rows {
+		since[v.id] = db.Time(v.at)
 	}
 	return since, nil
 }
