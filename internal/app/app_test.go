@@ -121,6 +121,9 @@ func TestTheSecretKeyMustBeTheOneThatSealed(t *testing.T) {
 		wrong := c
 		wrong.SecretKey = other
 		refused(t, wrong, Options{Migrate: true}, "seal.wrong_key")
+		budget := c
+		budget.RefusalBudget = 50
+		refused(t, budget, Options{Migrate: true}, "cli.refusal_budget")
 		wrong.SecretKey = "short"
 		refused(t, wrong, Options{Migrate: true}, "seal.key_unreadable")
 		wrong.SecretKey = ""

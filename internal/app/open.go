@@ -18,9 +18,12 @@ import (
 
 // openDatabase opens the database and sees to its version.
 func (a *App) openDatabase(ctx context.Context) error {
-	// A setting that is missing is told before anything is connected.
+	// A setting that is missing or wrong is told before anything is connected.
 	if a.c.DatabaseURL != "" && a.c.SecretKey == "" {
 		return errs.E(errs.Invalid, "cli.secret_key_required", nil)
+	}
+	if b := a.c.RefusalBudget; b != 0 && !(b >= 0.2 && b <= 3) { // 0: not set
+		return errs.E(errs.Invalid, "cli.refusal_budget", nil, b)
 	}
 	d, err := db.Open(ctx, db.Options{URL: a.c.DatabaseURL, Dir: a.c.Data})
 	if err != nil {

@@ -41,7 +41,7 @@ const keepWithin = 5 * time.Second
 func (a *App) buildReports(ctx context.Context) error {
 	a.metrics = newMetrics(a)
 	a.keys = account.New(a.d, a.jobs, a.box, a.incidents, a.log)
-	a.gate = quota.New(quota.Options{})
+	a.gate = quota.New(quota.Options{Refusals: a.c.RefusalBudget / 100})
 	a.metrics.registry.MustRegister(a.gate.Collector(shortened))
 	store, err := archive.NewDir(a.dir("archive"))
 	if err != nil {

@@ -176,8 +176,13 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 			narrow[k] = t.scopes[i]
 			k++
 		}
+		in := t.scopes[i]
+		had := len(in.outer)
 		for _, o := range c.Scopes[:i] {
-			t.scopes[i].outer[o] = true
+			in.outer[o] = true
+		}
+		if len(in.outer) > had {
+			e.tune(in)
 		}
 	}
 	d := e.desk(c.Scopes[0])
@@ -223,8 +228,8 @@ func (e *Engine) instance(now float64, s Scope) *instance {
 		if e.leased[s.Kind] {
 			in.lease = math.Inf(-1)
 		}
-		in.tune(e.tuning[s])
 		e.scopes[s] = in
+		e.tune(in)
 	}
 	in.adopt()
 	return in
@@ -247,7 +252,9 @@ func (e *Engine) Next(now time.Time) (*Ticket, time.Time) {
 		if len(d.lines) == 0 || d.wire >= e.o.InFlight {
 			continue
 		}
-		t, next := d.pick(at)
+		// The last fifth of the wire is left to people: calls that hang must not
+		// keep them waiting.
+		t, next := d.pick(at, d.wire >= max(1, e.o.InFlight*4/5))
 		if t == nil {
 			again = min(again, next)
 			continue
@@ -371,9 +378,26 @@ func (e *Engine) Cancel(now time.Time, t *Ticket) {
 // Tune sets the knobs of one scope instance, now and when it is first used.
 func (e *Engine) Tune(s Scope, t Tuning) {
 	e.tuning[s] = t
-	if in := e.scopes[s]; in != nil {
-		in.tune(t)
+	for _, in := range e.scopes {
+		if in.Scope == s || in.policy.Narrow && in.outer[s] {
+			e.tune(in)
+		}
 	}
+}
+
+// tune sets the knobs of an instance. People in the console draw on the limit
+// that binds: what is left to them is left at the customer's too.
+func (e *Engine) tune(in *instance) {
+	t := e.tuning[in.Scope]
+	if in.policy.Narrow {
+		for o := range in.outer {
+			t.HeadRoom = max(t.HeadRoom, e.tuning[o].HeadRoom)
+		}
+	}
+	if t.Refusals == 0 {
+		t.Refusals = e.o.Refusals
+	}
+	in.tune(t)
 }
 
 // SetRate sets the rate of a scope whose policy is Fixed or PerMinute.

@@ -430,6 +430,123 @@ func TestKeptRatesReturn(t *testing.T) {
 	}
 }
 
+// However many calls hang, a person's goes.
+func TestHangingCallsLeaveRoomForPeople(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 100 })
+	p.delay = func() float64 { return 1e6 }
+	wire := map[Class]int{}
+	p.onSend = func(_ float64, tk *Ticket) { wire[tk.line.flow.Class]++ }
+	p.enqueue(p.e.Open(FlowOptions{Class: Bulk}), 200, Scope{IP, "naver"}, Scope{Licence, "l"})
+	p.until(30)
+	p.enqueue(p.e.Open(FlowOptions{Class: Interactive}), 5, Scope{IP, "naver"}, Scope{Licence, "l"})
+	p.until(40)
+	if wire[Bulk] != 80 || wire[Interactive] != 5 {
+		t.Errorf("on the wire: %v", wire)
+	}
+}
+
+// A rate that is changed counts what was sent before.
+func TestChangedRates(t *testing.T) {
+	in := newInstance(Scope{GoogleUser, "u"}, &kind{policy: Policy{Kind: PerMinute, Rate: 60}})
+	now := 0.
+	for range 60 {
+		now = max(now, in.ready(now, 1))
+		in.book(now, 1)
+	}
+	in.setRate(61)
+	in.book(in.ready(now, 1), 1) // the 61st
+	if at := in.ready(now, 1); at < 60 {
+		t.Errorf("the 62nd call of a minute goes at %.1f s", at)
+	}
+	in.setRate(3)
+	if at := in.ready(now, 1); at < now+55 {
+		t.Errorf("after 61 calls one of 3/min goes at %.1f s, it is %.1f", at, now)
+	}
+	smtp := newInstance(Scope{SMTP, "s"}, &kind{policy: Policy{Kind: Fixed, Rate: 0.001}})
+	smtp.book(0, 1)
+	smtp.setRate(10)
+	if at := smtp.ready(0, 1); at > 0.11 {
+		t.Errorf("10/s after a thousandth: next at %.1f s", at)
+	}
+}
+
+// Head room is left at the limit that binds, also where that is a customer's.
+func TestHeadRoomOfCustomers(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 25 })
+	p.e.Tune(Scope{Licence, "l"}, Tuning{HeadRoom: 0.5})
+	taken := 0
+	p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+		if !refused && now > 60 {
+			taken++
+		}
+	}
+	p.enqueue(p.e.Open(FlowOptions{Class: Bulk, Left: 5000}), 5000, naver("l", "c")...)
+	p.until(160)
+	if taken > 1500 {
+		t.Errorf("%.1f/s of 25 with half left to others", float64(taken)/100)
+	}
+	p.e.Tune(Scope{Licence, "l"}, Tuning{})
+	taken = 0
+	p.until(260)
+	if taken < 2000 {
+		t.Errorf("%.1f/s of 25 without head room", float64(taken)/100)
+	}
+}
+
+func TestRefusalBudget(t *testing.T) {
+	share := func(budget float64) float64 {
+		p := newPlay(func(float64) float64 { return 25 })
+		p.e.o.Refusals = budget
+		refused, all := 0, 0
+		p.onAnswer = func(now float64, _ *Ticket, r bool) {
+			if now > 60 {
+				all++
+				if r {
+					refused++
+				}
+			}
+		}
+		p.enqueue(p.e.Open(FlowOptions{Class: Bulk, Left: 20000}), 20000, Scope{IP, "naver"}, Scope{Licence, "l"})
+		p.until(660)
+		return float64(refused) / float64(all)
+	}
+	if a, b := share(0.002), share(0.03); a > 0.008 || b < 2*a {
+		t.Errorf("refused %.4f at a budget of 0.002, %.4f at 0.03", a, b)
+	}
+}
+
+// Once learned, what is sent in any span is no more than the server allows and
+// its burst, but for the share that learning costs.
+func TestSentStaysWithinWhatIsAllowed(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		rate := rapid.Float64Range(5, 60).Draw(r, "rate")
+		p := newPlay(func(float64) float64 { return rate })
+		var sent []float64
+		p.onSend = func(now float64, _ *Ticket) {
+			if now > 60 {
+				sent = append(sent, now)
+			}
+		}
+		flows := rapid.IntRange(1, 8).Draw(r, "flows")
+		for i := range flows {
+			id := fmt.Sprint(i)
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 8000}), 8000/flows, Scope{IP, "naver"}, Scope{Licence, "l"})
+		}
+		p.until(120)
+		for i := range sent {
+			for _, n := range []int{5, 20, 100, 500} {
+				if i+n >= len(sent) {
+					break
+				}
+				span := sent[i+n] - sent[i]
+				if most := 1.25*rate*span + 3; float64(n) > most {
+					r.Fatalf("%d calls within %.2f s at %.1f/s", n, span, rate)
+				}
+			}
+		}
+	})
+}
+
 func TestHeadRoomIsLeft(t *testing.T) {
 	p := newPlay(func(float64) float64 { return 25 })
 	for _, s := range naver("l", "c") {

@@ -76,14 +76,16 @@ func (l *line) need(trust float64) float64 {
 }
 
 func (s *instance) trusted(part float64) float64 {
+	r := s.pacer.rate * (1 - s.pacer.room)
 	if s.policy.Kind == Learned && s.pacer.charges < 3 {
-		return part * s.pacer.rate
+		return part * r
 	}
-	return s.pacer.rate
+	return r
 }
 
-// pick finds the call to send now, or when to ask again.
-func (d *desk) pick(now float64) (*Ticket, float64) {
+// pick finds the call to send now, or when to ask again; only people's when
+// full.
+func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 	again := math.Inf(1)
 	var best [classes]*line
 	var call [classes]*Ticket
@@ -96,6 +98,9 @@ func (d *desk) pick(now float64) (*Ticket, float64) {
 			continue
 		}
 		c := l.flow.Class
+		if full && c != Interactive {
+			continue
+		}
 		u := 0.
 		if c == Bulk && horizon > 0 {
 			left := horizon

@@ -145,6 +145,62 @@ func TestOwnershipFollowsProcesses(t *testing.T) {
 	all["p3"].close(t)
 }
 
+// Hundreds of licences are handed over within some heartbeats, as many in each
+// as its time allows, and nobody is taken for dead meanwhile.
+func TestManyLicencesAreSpread(t *testing.T) {
+	t.Parallel()
+	d := dbtest.Postgres(t)
+	const n = 300
+	p1 := startProcess(t, d, "p1")
+	for i := range n {
+		ownerOf(t, d, p1, fmt.Sprintf("l%d", i))
+	}
+	eventually(t, "the first owns all", func() bool { return len(p1.k.Owns()) == n })
+	p2 := startProcess(t, d, "p2")
+	eventually(t, "both own half", func() bool { return len(p1.k.Owns()) == n/2 && len(p2.k.Owns()) == n/2 })
+	for _, p := range []*process{p1, p2} {
+		p.mu.Lock()
+		if len(p.died) > 0 {
+			t.Errorf("taken for dead: %v", p.died)
+		}
+		p.mu.Unlock()
+		p.close(t)
+	}
+}
+
+// Who hands over a licence saves what that one and the common scopes taught,
+// not all that the process knows: with hundreds it would outlast its lease.
+func TestHandingOverSavesOneLicence(t *testing.T) {
+	g := New(Options{})
+	for i := range 5 {
+		for _, blames := range []string{Licence, IP} { // each teaches something
+			refused := false
+			err := g.Do(t.Context(), nil, Call{Scopes: []Scope{{IP, "naver"}, {Licence, fmt.Sprint("l", i)}}},
+				func(context.Context) (Answer, error) {
+					refused = !refused
+					return Answer{Refused: refused, Blames: blames}, nil
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var licences, others int
+	for _, r := range g.exportOf(Scope{Licence, "l3"}) {
+		switch {
+		case r.Kind != Licence:
+			others++
+		case r.ID != "l3":
+			t.Errorf("saves %s too", r.ID)
+		default:
+			licences++
+		}
+	}
+	if licences != 1 || others == 0 {
+		t.Errorf("%d of the licence, %d common", licences, others)
+	}
+}
+
 // While a licence's owner is killed its calls go on at the other process
 // after a pause, and never at both at once.
 func TestKilledOwnerIsReplaced(t *testing.T) {

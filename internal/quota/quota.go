@@ -150,7 +150,8 @@ type Policy struct {
 // Tuning are the knobs of one scope instance.
 type Tuning struct {
 	// HeadRoom is the share of the learned rate that is left to others, such
-	// as people in Naver's own console: 0 to 0.9.
+	// as people in Naver's own console: 0 to 0.9. That of a common scope holds
+	// for its customers' own limits too.
 	HeadRoom float64
 	// Refusals is the share of refused calls that learning may cost: the 429
 	// budget p, 0.002 to 0.03; 0 means 0.008. Less is calmer and a little
@@ -168,6 +169,8 @@ type Range struct {
 type Options struct {
 	// Policies by scope kind; what is missing is taken from DefaultPolicies.
 	Policies map[string]Policy
+	// Refusals is Tuning.Refusals for scopes that no other is set for.
+	Refusals float64
 	// InFlight is how many calls of one outermost scope may be on the wire at
 	// once; 0 means 100.
 	InFlight int

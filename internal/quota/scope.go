@@ -1,6 +1,9 @@
 package quota
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // instance is one scope that calls count in: its pace by whatever policy, and
 // what people want to see of it.
@@ -16,6 +19,7 @@ type instance struct {
 	told    float64
 	wire    float64   // Told: points on the wire
 	paused  float64   // not before
+	asked   float64   // the same, as the server asked last
 	fails   int       // refusals in a row, for pauses
 	cool    float64   // length of the next opening of the circuit, seconds
 	mass    []float64 // refusals of the last 3 s
@@ -53,11 +57,14 @@ func newInstance(s Scope, k *kind) *instance {
 // setRate sets the rate of a scope that does not learn.
 func (s *instance) setRate(r float64) {
 	s.pacer.rate = r
-	if n := max(1, int(r)); s.policy.Kind == PerMinute && len(s.minute) != n {
-		s.minute, s.head = make([]float64, n), 0
-		for i := range s.minute {
-			s.minute[i] = math.Inf(-1)
-		}
+	switch n := max(1, int(r)); {
+	case s.policy.Kind == Fixed && r > 0 && s.pacer.last >= 0:
+		s.pacer.next = min(s.pacer.next, s.pacer.last+1/r)
+	case s.policy.Kind == PerMinute && len(s.minute) != n:
+		// What was sent within the minute goes on counting.
+		sent := slices.Concat(s.minute[s.head:], s.minute[:s.head])
+		sent = sent[max(0, len(sent)-n):]
+		s.minute, s.head = slices.Concat(slices.Repeat([]float64{math.Inf(-1)}, n-len(sent)), sent), 0
 	}
 }
 
@@ -155,6 +162,7 @@ func (s *instance) book(now, cost float64) mark {
 		s.told = now
 		s.wire += cost
 	case Fixed:
+		s.pacer.last = now
 		s.pacer.next = max(s.pacer.next, now-0.25/s.pacer.rate) + cost/s.pacer.rate
 	}
 	return mark{at: now}
@@ -179,7 +187,10 @@ func (s *instance) answered(now, cost float64, m mark, b *Budget) {
 // refused reacts to a refusal that this scope is blamed for. after is how
 // long the server asked to wait, in seconds.
 func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) {
-	s.paused = max(s.paused, now+after)
+	if after > 0 {
+		s.asked = now + after
+		s.paused = max(s.paused, s.asked)
+	}
 	switch s.policy.Kind {
 	case Learned:
 		if s.shared != nil {
@@ -231,6 +242,9 @@ func (s *instance) circuit(now float64) {
 // outage raises nothing.
 func (s *instance) lost(cost float64) {
 	s.wire = max(0, s.wire-cost)
+	if s.shared != nil {
+		s.shared.lost = true
+	}
 	s.pacer.elsewhere += cost
 	s.pacer.ramp0, s.pacer.carried = s.pacer.busy, 0
 }

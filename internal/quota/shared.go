@@ -28,6 +28,7 @@ type shared struct {
 	wanted  bool      // somebody waits for more
 	asked   bool      // more are on the way
 	refused int       // refusals not told to the others yet
+	lost    bool      // calls since the last reservation that nobody answered
 }
 
 // ready is when the next slot is; +Inf until more are reserved.
@@ -60,6 +61,7 @@ type sharedWant struct {
 	Scope
 	Rate    float64 // per second: what this process believes, for the first row
 	Refused int     // since the last reservation
+	Lost    bool    // calls since then that nobody answered: not to be taken for accepted
 	Learns  bool    // its rate is learned, not set
 	Ceiling float64 // of a learned rate; 0: none
 }
@@ -70,6 +72,7 @@ func (e *Engine) share(s Scope, on bool) {
 	switch {
 	case on && in.shared == nil:
 		in.shared = &shared{last: math.Inf(-1)}
+		in.pacer.run = 0 // it hears of no refusal any more, and must not open the circuit at each
 		e.sharing[s] = in
 	case !on && in.shared != nil:
 		in.shared = nil
@@ -91,8 +94,8 @@ func (e *Engine) wantsSlots() bool {
 func (e *Engine) sharedWants() (all []sharedWant) {
 	for s, in := range e.sharing {
 		if x := in.shared; !x.asked && (x.wanted || x.refused > 0) {
-			all = append(all, sharedWant{s, in.perSecond(), x.refused, in.policy.Kind == Learned, in.policy.Ceiling})
-			x.asked, x.refused = true, 0
+			all = append(all, sharedWant{s, in.perSecond(), x.refused, x.lost, in.policy.Kind == Learned, in.policy.Ceiling})
+			x.asked, x.refused, x.lost = true, 0, false
 		}
 	}
 	return all
@@ -156,7 +159,7 @@ func (r *slotRow) reserve(now int64, n int, w sharedWant) (first int64) {
 		r.perS *= down
 		r.quiet = now
 		r.next = max(r.next, now) + int64(margin*1e6/r.perS)
-	} else if w.Refused == 0 && busy {
+	} else if w.Refused == 0 && !w.Lost && busy {
 		u := float64(now-r.quiet)/1e6 - min(1.2/(budget0*r.perS), 10)
 		switch {
 		case r.quiet == 0:

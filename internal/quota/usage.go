@@ -47,7 +47,8 @@ type ScopeUsage struct {
 	HeadRoom float64 `json:"head_room,omitempty"`
 	// Refusals is the share of refused calls that learning costs at present.
 	Refusals float64 `json:"refusals_allowed,omitempty"`
-	// PausedUntil is set while the circuit of a punished scope is open.
+	// PausedUntil is set while the circuit of a punished scope is open, and
+	// while the server has asked to wait.
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
 }
 
@@ -60,7 +61,7 @@ const (
 	WhySet     = "set"     // an operator set it
 	WhyQuota   = "quota"   // the platform publishes it per minute
 	WhyTold    = "told"    // the server tells it in its answers
-	WhyPaused  = "paused"  // its circuit is open after mass refusals
+	WhyPaused  = "paused"  // its circuit is open after mass refusals, or the server asked to wait
 	WhyOwner   = "owner"   // another process owns the licence
 )
 
@@ -145,7 +146,7 @@ func (e *Engine) scopeUsage(at float64, x *instance) ScopeUsage {
 	if v.Binding || x.paused > at {
 		v.Why = x.why(at)
 	}
-	if x.paused > at && !math.IsInf(x.paused, 1) && x.cool > 0 {
+	if x.paused > at && !math.IsInf(x.paused, 1) && (x.cool > 0 || x.paused == x.asked) {
 		t := e.time(x.paused)
 		v.PausedUntil = &t
 	}
@@ -155,7 +156,7 @@ func (e *Engine) scopeUsage(at float64, x *instance) ScopeUsage {
 // why says what the scope's pace rests on.
 func (s *instance) why(at float64) string {
 	switch {
-	case s.paused > at && s.cool > 0:
+	case s.paused > at && (s.cool > 0 || s.paused == s.asked):
 		return WhyPaused
 	case at >= s.lease:
 		return WhyOwner
