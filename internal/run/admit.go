@@ -177,17 +177,25 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 	}
 	// Active: what it has read may be older than the request, so the
 	// transaction that ends it opens another.
-	class := req.Class
-	var have quota.Class
-	var force bool
-	if err := tx.QueryRow(ctx, `SELECT again_class, again_force FROM run WHERE id = $1`, r.ID).Scan(&have, &force); err != nil {
-		return r, fmt.Errorf("join run %s: %w", r.ID, err)
+	next, open, err := s.asked(ctx, tx, r)
+	if err != nil {
+		return r, err
 	}
-	if have >= 0 {
-		class = min(class, have)
+	if open {
+		next.Class, next.Force = min(next.Class, req.Class), next.Force || req.Force
+		if next.Deadline.IsZero() || !req.Deadline.IsZero() && req.Deadline.Before(next.Deadline) {
+			next.Deadline = req.Deadline
+		}
+		// One that waits for what is late serves the others as well, but not
+		// the other way round.
+		if next.Cause != Late && next.Cause != Repair {
+			next.Cause = req.Cause
+		}
+	} else {
+		next = req
 	}
-	_, err := tx.Exec(ctx, `UPDATE run SET again_class = $2, again_force = $3, again_cause = $4 WHERE id = $1`,
-		r.ID, class, force || req.Force, req.Cause)
+	_, err = tx.Exec(ctx, `UPDATE run SET again_class = $2, again_force = $3, again_cause = $4, again_deadline_us = $5 WHERE id = $1`,
+		r.ID, next.Class, next.Force, next.Cause, db.US(next.Deadline))
 	if err != nil {
 		return r, fmt.Errorf("remember refresh of run %s: %w", r.ID, err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"imreport/internal/db"
 	"imreport/internal/errs"
-	"imreport/internal/quota"
 )
 
 // promote starts run r: its definition is frozen, it enters 3, and its job is
@@ -346,15 +345,9 @@ func (s *Service) end(ctx context.Context, tx *db.Tx, r Run, e ended) error {
 // again opens the refresh that was asked for while r was active. A run that a
 // person cancelled takes it along.
 func (s *Service) again(ctx context.Context, tx *db.Tx, r Run, e ended) error {
-	var class quota.Class
-	var force bool
-	var cause Cause
-	err := tx.QueryRow(ctx, `SELECT again_class, again_force, again_cause FROM run WHERE id = $1`, r.ID).Scan(&class, &force, &cause)
-	if err != nil {
-		return fmt.Errorf("refresh after run %s: %w", r.ID, err)
-	}
-	if class < 0 || e.reason == CodeCancelled {
-		return nil
+	req, open, err := s.asked(ctx, tx, r)
+	if err != nil || !open || e.reason == CodeCancelled {
+		return err
 	}
 	rd, err := s.o.Reports.Get(ctx, tx, r.WorkspaceID, r.RawDataID)
 	if errs.KindOf(err) == errs.NotFound {
@@ -363,6 +356,18 @@ func (s *Service) again(ctx context.Context, tx *db.Tx, r Run, e ended) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.admit(ctx, tx, rd, Request{Class: class, Force: force, Cause: cause})
+	_, err = s.admit(ctx, tx, rd, req)
 	return err
+}
+
+// asked is the refresh that was asked for while r was active, if any.
+func (s *Service) asked(ctx context.Context, tx *db.Tx, r Run) (req Request, open bool, err error) {
+	var deadline int64
+	err = tx.QueryRow(ctx, `SELECT again_class, again_force, again_cause, again_deadline_us FROM run WHERE id = $1`, r.ID).
+		Scan(&req.Class, &req.Force, &req.Cause, &deadline)
+	if err != nil {
+		return req, false, fmt.Errorf("refresh after run %s: %w", r.ID, err)
+	}
+	req.Deadline = db.Time(deadline)
+	return req, req.Class >= 0, nil
 }

@@ -428,6 +428,37 @@ func TestARefreshWhileActiveOpensTheNextRun(t *testing.T) {
 	})
 }
 
+// A click after it takes away neither that a refresh waits for what is late nor
+// until when it is to be ready.
+func TestARefreshWhileActiveKeepsCauseAndDeadline(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		rd, r := h.rawData(t, "l1", quota.Bulk)
+		due := time.Now().Add(time.Hour).Truncate(time.Second)
+		for _, req := range []Request{
+			{Class: quota.Bulk, Cause: Scheduled, Deadline: due.Add(time.Hour)},
+			{Class: quota.Bulk, Cause: Late},
+			{Class: quota.Bulk, Cause: Scheduled, Deadline: due},
+			{Class: quota.Interactive, Force: true},
+		} {
+			if _, err := h.Refresh(bg, workspace, rd.ID, req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.endWith(bg, r, ended{state: Success, file: &File{Object: "o"}}); err != nil {
+			t.Fatal(err)
+		}
+		item, err := h.Item(bg, workspace, rd.ID)
+		if err != nil || item.Status.Open == nil {
+			t.Fatalf("%+v: %v", item.Status, err)
+		}
+		next, err := get(bg, d, item.Status.Open.ID)
+		if err != nil || next.Cause != Late || next.Class != quota.Interactive || !next.Force || !next.Deadline.Equal(due) {
+			t.Errorf("the next run: %s, %v, force %v, until %v; %v", next.Cause, next.Class, next.Force, next.Deadline, err)
+		}
+	})
+}
+
 func TestACancelAndAnEndingThatMeet(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
