@@ -91,8 +91,8 @@ const (
 	maxName     = 100
 )
 
-// wrong is what is wrong with p, all of it.
-func (p Preferences) wrong() (wrong []errs.Field) {
+// Wrong is what is wrong with p, all of it.
+func (p Preferences) Wrong() (wrong []errs.Field) {
 	if _, err := time.Parse("15:04", p.DailyAt); err != nil || len(p.DailyAt) != 5 {
 		wrong = append(wrong, errs.Field{Name: "daily_at", Key: "schedule.time_invalid"})
 	}
@@ -108,14 +108,14 @@ func (p Preferences) wrong() (wrong []errs.Field) {
 			break
 		}
 	}
-	return append(wrong, p.Channels.wrong()...)
+	return append(wrong, p.Channels.mistakes()...)
 }
 
 // SetPreferences keeps a workspace's preferences; holidays from today on are
 // replaced. An errs.Error of Kind Invalid names what is wrong.
 func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Preferences, now time.Time) error {
 	p.WorkspaceID = workspaceID
-	if wrong := p.wrong(); len(wrong) > 0 {
+	if wrong := p.Wrong(); len(wrong) > 0 {
 		return errs.InvalidFields(wrong...)
 	}
 	if err := s.SetChannels(ctx, workspaceID, p.Channels); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"imreport/internal/errs"
@@ -22,8 +23,8 @@ type Channels struct {
 	WebhookSecret string // signs it, see package notify
 }
 
-// wrong is what is wrong with c.
-func (c Channels) wrong() (wrong []errs.Field) {
+// mistakes is what is wrong with c.
+func (c Channels) mistakes() (wrong []errs.Field) {
 	if c.SlackURL != "" && !strings.HasPrefix(c.SlackURL, "https://hooks.slack.com/") {
 		wrong = append(wrong, errs.Field{Name: "slack_url", Key: "schedule.slack_url_invalid"})
 	}
@@ -51,8 +52,24 @@ func private(host string) bool {
 	if err != nil {
 		return host == "localhost" || strings.HasSuffix(host, ".localhost")
 	}
-	ip = ip.Unmap()
-	return !ip.IsGlobalUnicast() || ip.IsPrivate()
+	return !Public(ip)
+}
+
+// notPublic are the networks beside those that netip knows which lead to
+// neighbours: of carriers and clouds (metadata services stand there), of tests
+// and benchmarks, and those that carry an IPv4 address within.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+// Public reports whether a webhook may be sent to ip: nothing on this machine
+// or in a private network may be reached by what somebody types.
+func Public(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // subject binds a sealed value to its place.
@@ -84,7 +101,7 @@ func (s *Service) Channels(ctx context.Context, workspaceID string) (Channels, e
 // SetChannels keeps a workspace's channels; an errs.Error of Kind Invalid
 // names what is wrong.
 func (s *Service) SetChannels(ctx context.Context, workspaceID string, c Channels) error {
-	if wrong := c.wrong(); len(wrong) > 0 {
+	if wrong := c.mistakes(); len(wrong) > 0 {
 		return errs.InvalidFields(wrong...)
 	}
 	seal := func(v, what string) string {

@@ -10,7 +10,7 @@ func TestChannels(t *testing.T) {
 		"http://10.0.0.7/": "schedule.webhook_url_private", "http://[::ffff:192.168.0.1]/": "schedule.webhook_url_private", "http://169.254.169.254/": "schedule.webhook_url_private",
 	} {
 		got := ""
-		if wrong := (Channels{WebhookURL: url, WebhookSecret: "0123456789abcdef"}).wrong(); len(wrong) > 0 {
+		if wrong := (Channels{WebhookURL: url, WebhookSecret: "0123456789abcdef"}).mistakes(); len(wrong) > 0 {
 			got = wrong[0].Key
 		}
 		if got != want {
@@ -22,7 +22,7 @@ func TestChannels(t *testing.T) {
 func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	p := Preferences{Setting: Setting{DailyAt: "7:30", IdleDays: -1}, Channels: Channels{SlackURL: "x", WebhookURL: "x"}}
 	said := map[string]bool{}
-	for _, f := range p.wrong() {
+	for _, f := range p.Wrong() {
 		said[f.Name] = true
 	}
 	for _, name := range []string{"daily_at", "idle_days", "slack_url", "webhook_url", "webhook_secret"} {

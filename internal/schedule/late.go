@@ -122,7 +122,12 @@ func (s *Service) lates(ctx context.Context, now time.Time) (started int, err er
 	return started, err
 }
 
-// forget drops what is too old to be brought by a second refresh, once a day.
+// kept is for how many days it is known what was refreshed and told: a year
+// ago can be looked up.
+const kept = 400
+
+// forget drops, once a day, what is too old to be brought by a second refresh
+// and what was refreshed and told long ago.
 func (s *Service) forget(ctx context.Context, now time.Time) error {
 	s.mu.Lock()
 	due := table.DayOf(now) != s.forgot
@@ -131,8 +136,12 @@ func (s *Service) forget(ctx context.Context, now time.Time) error {
 	if !due {
 		return nil
 	}
-	_, err := s.d.Exec(ctx, `DELETE FROM late_piece WHERE day < $1`, int64(table.DayOf(now)-30))
-	return err
+	for what, days := range map[string]table.Day{"late_piece": 30, "refresh": kept, "digest": kept} {
+		if _, err := s.d.Exec(ctx, `DELETE FROM `+what+` WHERE day < $1`, int64(table.DayOf(now)-days)); err != nil {
+			return fmt.Errorf("forget old rows of %s: %w", what, err)
+		}
+	}
+	return nil
 }
 
 // second claims a refresh of cause late or repair.
@@ -206,6 +215,26 @@ func (s *Service) repair(ctx context.Context, byAccount map[string][]report.RawD
 		}
 	}
 	return started, err
+}
+
+// filledSince is when raw data were filled last, of those that were since then.
+func (s *Service) filledSince(ctx context.Context, since time.Time) (map[string]time.Time, error) {
+	type row struct {
+		id string
+		at int64
+	}
+	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
+		err = r.Scan(&v.id, &v.at)
+		return v, err
+	}, `SELECT raw_data_id, filled_us FROM raw_data_state WHERE filled_us > $1`, db.US(since))
+	if err != nil {
+		return nil, fmt.Errorf("raw data filled lately: %w", err)
+	}
+	at := make(map[string]time.Time, len(rows))
+	for _, v := range rows {
+		at[v.id] = db.Time(v.at)
+	}
+	return at, nil
 }
 
 // filledBefore reports whether the raw data has a spreadsheet that is older

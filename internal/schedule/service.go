@@ -267,6 +267,10 @@ func (s *Service) replan(ctx context.Context, mornings []morning, now time.Time)
 	if fresh {
 		return
 	}
+	filled, err := s.filledSince(ctx, now.Add(-costFor))
+	if err != nil {
+		s.log.WarnContext(ctx, "estimates of mornings may be old", "error", err)
+	}
 	var jobs []Job
 	next := map[string]time.Time{}
 	for _, m := range mornings {
@@ -277,7 +281,11 @@ func (s *Service) replan(ctx context.Context, mornings []morning, now time.Time)
 			next[m.rd.ID] = m.at.At
 			continue
 		}
-		c := s.cost(ctx, m.rd, m.at.At, now)
+		changed := m.rd.UpdatedAt
+		if f := filled[m.rd.ID]; f.After(changed) {
+			changed = f
+		}
+		c := s.cost(ctx, m.rd, m.at.At, changed, now)
 		jobs = append(jobs, Job{RawDataID: m.rd.ID, Licence: c.Licence, Account: m.rd.AccountID, Due: m.at.At, Calls: c.Calls})
 	}
 	plan := Plan(jobs, s.rate, s.o.Rules)
@@ -293,11 +301,13 @@ func (s *Service) replan(ctx context.Context, mornings []morning, now time.Time)
 // day of four types (docs/quota.md).
 const usual = 45
 
-func (s *Service) cost(ctx context.Context, rd report.RawData, at, now time.Time) Cost {
+// cost is what the refresh of rd at the instant costs. An estimate from before
+// changed, when rd was edited or filled last, holds no more.
+func (s *Service) cost(ctx context.Context, rd report.RawData, at, changed, now time.Time) Cost {
 	s.mu.Lock()
 	c, ok := s.costs[rd.ID]
 	s.mu.Unlock()
-	if ok && now.Sub(c.at) < costFor {
+	if ok && now.Sub(c.at) < costFor && c.at.After(changed) {
 		return c.cost
 	}
 	cost := Cost{Calls: usual}

@@ -115,6 +115,64 @@ func TestTick(t *testing.T) {
 	})
 }
 
+// An estimate is made anew when the raw data was filled or edited: a first
+// filling costs what no morning costs.
+func TestCostFollowsFilling(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := t.Context()
+		rd := daily("a", "07:30", report.ReadyBy)
+		if _, err := d.Exec(ctx, `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		put(t, d, rd.ID, run.Success, "", kst(24, 7, 30))
+		h := &house{all: []report.RawData{rd}, asked: map[string]int{}}
+		calls := 300
+		s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h,
+			Estimate: func(context.Context, report.RawData, time.Time) (Cost, error) {
+				return Cost{Licence: "l", Calls: calls}, nil
+			}})
+		want := func(when time.Time, n int) {
+			t.Helper()
+			tick(t, s, when)
+			if c, err := s.Coming(ctx, "w", when); err != nil || len(c) != 1 || c[0].Calls != n {
+				t.Errorf("%s: %+v, want %d requests: %v", when, c, n, err)
+			}
+		}
+		want(kst(24, 12, 0), 300)
+		calls = 22
+		want(kst(24, 12, 2), 300)
+		if _, err := d.Exec(ctx, `UPDATE raw_data_state SET filled_us = $1`, db.US(kst(24, 12, 3))); err != nil {
+			t.Fatal(err)
+		}
+		want(kst(24, 12, 4), 22)
+		calls = 23
+		h.all[0].UpdatedAt = kst(24, 12, 5)
+		want(kst(24, 12, 6), 23)
+	})
+}
+
+func TestForget(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		_, s := newHouse(t, d, daily("a", "07:30", report.StartAt))
+		tick(t, s, kst(23, 12, 0))
+		tick(t, s, kst(24, 7, 31))
+		rows := func() (n int) {
+			if err := d.QueryRow(t.Context(), `SELECT count(*) FROM refresh WHERE day < $1`, int64(table.DayOf(kst(24, 8, 0)))).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		tick(t, s, kst(24, 8, 0).AddDate(1, 0, 0))
+		if rows() != 1 {
+			t.Errorf("%d after a year", rows())
+		}
+		tick(t, s, kst(24, 8, 0).AddDate(1, 2, 0))
+		if rows() != 0 {
+			t.Errorf("%d after fourteen months", rows())
+		}
+	})
+}
+
 func TestEditing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		t.Run("a new schedule catches nothing up", func(t *testing.T) {

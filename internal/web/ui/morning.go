@@ -53,6 +53,7 @@ type morningLine struct {
 // morningForm is the form as it was sent, or as it stands.
 type morningForm struct {
 	DailyAt, IdleDays, Holidays string
+	SlackURL, WebhookURL        string // as just typed; what is kept is not shown
 	SkipWeekends, Mail          bool
 	HasSlack, HasWebhook        bool
 }
@@ -165,8 +166,11 @@ func (u *UI) saveMorning(w http.ResponseWriter, r *http.Request) error {
 	if set.IdleDays, err = strconv.Atoi(v("idle_days")); err != nil {
 		set.IdleDays = -1 // the service says what is wrong
 	}
-	set.Holidays, err = holidays(r.PostFormValue("holidays"))
-	if err == nil {
+	var unreadable []errs.Field
+	set.Holidays, unreadable = holidays(r.PostFormValue("holidays"))
+	if len(unreadable) > 0 { // all that is wrong is said at once
+		err = errs.InvalidFields(append(set.Wrong(), unreadable...)...)
+	} else {
 		err = u.d.Mornings.SetPreferences(r.Context(), info.Actor.WorkspaceID, set, now)
 	}
 	if err == nil {
@@ -182,12 +186,13 @@ func (u *UI) saveMorning(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Wrong = wrong
 	p.Form.DailyAt, p.Form.IdleDays, p.Form.Holidays = v("daily_at"), v("idle_days"), r.PostFormValue("holidays")
+	p.Form.SlackURL, p.Form.WebhookURL = v("slack_url"), v("webhook_url")
 	p.Form.SkipWeekends, p.Form.Mail = set.SkipWeekends, set.Mail
 	return u.showMorning(w, r, http.StatusUnprocessableEntity, p)
 }
 
 // holidays reads lines of a day and its name.
-func holidays(text string) (out []schedule.Holiday, err error) {
+func holidays(text string) (out []schedule.Holiday, wrong []errs.Field) {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -197,7 +202,7 @@ func holidays(text string) (out []schedule.Holiday, err error) {
 		}
 		d, err := table.ParseDay(day)
 		if err != nil {
-			return nil, errs.InvalidField("holidays", "morning.holidays.unreadable", n)
+			return nil, []errs.Field{{Name: "holidays", Key: "morning.holidays.unreadable", Args: []any{n}}}
 		}
 		out = append(out, schedule.Holiday{Day: d, Name: strings.TrimSpace(name)})
 	}

@@ -101,6 +101,18 @@ await step("without JavaScript everything works as well", async () => {
   await plain.context().close();
 });
 
+await step("all that is wrong with the morning's settings is said at once, and nothing typed is lost", async () => {
+  await me.goto(BASE + "/morning");
+  assert.ok(await me.locator(".rows tbody tr").count(), "a schedule is listed");
+  await me.fill("#holidays", "2026-13-45 언젠가");
+  await me.fill("#webhook_url", "http://localhost:9/x");
+  await me.click("aside .btn.primary");
+  assert.equal(await me.getAttribute("#holidays", "aria-invalid"), "true");
+  assert.equal(await me.getAttribute("#webhook_url", "aria-invalid"), "true");
+  assert.equal(await me.inputValue("#webhook_url"), "http://localhost:9/x");
+  await shot(me, "morning-wrong");
+});
+
 await step("every page is accessible and fits a phone, in both languages", async () => {
   const phone = await person({ viewport: PHONE, bypassCSP: true });
   await phone.context().addCookies(await me.context().cookies());

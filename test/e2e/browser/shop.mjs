@@ -121,7 +121,7 @@ await step("the shop's pages fit a phone, in both languages", async () => {
   for (const lang of ["ko", "en"]) {
     await phone.context().addCookies([{ name: "lang", value: lang, url: BASE }]);
     for (const path of ["/shops", "/shops/new", `/shops/${shop.id}`, `/shops/${shop.id}/orders`, `/shops/${shop.id}/messages`,
-      `/shops/${shop.id}/reviews`, `/shops/${shop.id}/settings`, `/shops/${shop.id}/mails`, "/morning"]) {
+      `/shops/${shop.id}/reviews`, `/shops/${shop.id}/settings`, `/shops/${shop.id}/mails`]) {
       await phone.goto(BASE + path);
       await fits(phone, `${path} (${lang})`);
       await accessible(phone, `${path} (${lang})`);
