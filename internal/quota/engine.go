@@ -154,6 +154,10 @@ func (e *Engine) forget(f *flow) {
 	delete(e.flows, f.id)
 }
 
+// costMost is more than any server charges for one call: what is beyond it is
+// a fault, and would stop the line for ever.
+const costMost = 1e6
+
 // Enqueue lets a call of a flow wait for its turn. It panics on a call
 // without scopes or an unknown flow: that is a caller's fault.
 func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
@@ -162,7 +166,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 		panic("quota: a call needs an open flow and a scope")
 	}
 	t := &Ticket{call: c, cost: c.Cost, scopes: make([]*instance, len(c.Scopes)), marks: make([]mark, len(c.Scopes))}
-	if t.cost <= 0 {
+	if !(t.cost > 0) || t.cost > costMost { // also what is no number
 		t.cost = 1
 	}
 	narrow := [2]*instance{}

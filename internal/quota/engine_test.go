@@ -3,6 +3,7 @@ package quota
 import (
 	"container/heap"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -342,6 +343,27 @@ func TestQuotaPerMinute(t *testing.T) {
 	}
 	if len(sent) < 240 {
 		t.Errorf("only %d calls in 250 s", len(sent))
+	}
+}
+
+// TestCostsBeyondReason: a cost that is no cost does not stop the line.
+func TestCostsBeyondReason(t *testing.T) {
+	for _, kind := range []string{Licence, SMTP, Shop} {
+		for _, cost := range []float64{math.NaN(), math.Inf(1), 1e300, -3, 0} {
+			e := NewEngine(Options{}, t0)
+			f := e.Open(FlowOptions{Class: Bulk})
+			for range 2 {
+				e.Enqueue(t0, f, Call{Scopes: []Scope{{Kind: kind, ID: "1"}}, Cost: cost})
+			}
+			for k := range 2 {
+				now := t0.Add(time.Duration(k) * 2 * time.Second)
+				tk, _ := e.Next(now)
+				if tk == nil {
+					t.Fatalf("%s: call %d of cost %v does not go", kind, k+1, cost)
+				}
+				e.Done(now, tk, Answer{})
+			}
+		}
 	}
 }
 

@@ -71,7 +71,8 @@ type Call struct {
 	Scopes []Scope
 	// Operation names the request in metrics: "stat-reports.create".
 	Operation string
-	// Cost in slots, or in points where the server tells a budget; 0 means 1.
+	// Cost in slots, or in points where the server tells a budget; 0 means 1,
+	// and so does what is no number or above a million.
 	Cost float64
 }
 

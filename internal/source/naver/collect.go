@@ -216,8 +216,10 @@ func (c *collector) tellGate(ctx context.Context, pl plan) {
 }
 
 // lookFor is how long a look at a customer's jobs serves the raw data that are
-// refreshed by themselves: the mornings of one account follow each other.
-const lookFor = time.Hour
+// refreshed by themselves: the mornings of one account follow each other, and one
+// that waits for Naver goes on after hours. What Naver restates meanwhile is seen
+// by the next morning.
+const lookFor = 6 * time.Hour
 
 // seenLately reports whether another look at the customer's jobs would hardly
 // tell more. A person who asks always gets a fresh one.

@@ -22,7 +22,7 @@ const (
 	WhyKept   Why = "kept"   // days that are stored: two requests for a report of a day
 	WhyShared Why = "shared" // reports that somebody else was fetching already
 	WhyLists  Why = "lists"  // lists of entities that were read today already
-	WhyPolls  Why = "polls"  // one list has ended the waiting for many jobs, or was read within the hour
+	WhyPolls  Why = "polls"  // one list has ended the waiting for many jobs, or was read within lookFor
 	WhyIdle   Why = "idle"   // accounts in which nothing happens
 )
 
