@@ -82,6 +82,7 @@ type App struct {
 	runs    *run.Service
 
 	mornings    *schedule.Service
+	tryChannels func(ctx context.Context, workspaceID string) ([]schedule.Trial, error)
 	endMornings func() // while this process works
 
 	shop shopSide

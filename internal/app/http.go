@@ -32,7 +32,7 @@ func (a *App) buildSite(context.Context) error {
 		Runs: a.runs, Reports: opener{a.reports, a.mornings}, Accounts: a.keys, Incidents: a.incidents, Files: a.xlsx,
 		Usage:    func(_ context.Context, k account.Key) (quota.Usage, error) { return a.usage(k.License), nil },
 		Estimate: a.estimate, Expected: a.expected, NextRefresh: a.nextRefresh,
-		Mornings: a.mornings, Spared: a.spared, Newer: a.newer,
+		Mornings: a.mornings, TryChannels: a.tryChannels, Spared: a.spared, Newer: a.newer,
 	}
 	api.Mount(calls, deps)
 	around := ui.Mount(a.site, ui.Deps{Deps: deps, People: a.people, Incidents: a.incidents})

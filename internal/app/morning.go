@@ -28,6 +28,7 @@ func (a *App) buildMorning(context.Context) error {
 		Channels: func(ctx context.Context, id string) (schedule.Channels, error) { return a.mornings.Channels(ctx, id) },
 	})
 	a.incidents.Notify(told.Incident)
+	a.tryChannels = told.Try
 	a.mornings = schedule.New(a.d, a.jobs, schedule.Options{
 		Log: a.log, Runs: a.runs, Reports: a.reports, Estimate: a.morningCost, Rate: a.rate, Zone: a.people.Zone, Box: a.box,
 		Deliver: told.Deliver,

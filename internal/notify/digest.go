@@ -215,12 +215,13 @@ const incidentWithin = 40 * time.Second
 // slack writes text into a channel of Slack. What people have typed is no
 // markup there: a raw data named <!channel> must not call everybody.
 func (n *Digests) slack(ctx context.Context, address, text string) (bool, error) {
+	return n.post(ctx, hook{url: address}, slackBody(text))
+}
+
+func slackBody(text string) []byte {
 	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-	body, err := json.Marshal(map[string]string{"text": text})
-	if err != nil {
-		return false, err
-	}
-	return n.post(ctx, hook{url: address}, body)
+	body, _ := json.Marshal(map[string]string{"text": text}) // strings always can be
+	return body
 }
 
 // hook is where something is posted to. With a secret it is signed.
@@ -240,12 +241,37 @@ func Sign(secret string, at int64, body []byte) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// post sends body. An answer of 4xx is final: the address is wrong, and
-// asking again would not help; anything else that is not 2xx comes again.
+// answered is an answer other than 2xx.
+type answered struct{ status int }
+
+func (a *answered) Error() string { return fmt.Sprintf("webhook: status %d", a.status) }
+
+// final reports whether asking again would not help: the address is wrong.
+func (a *answered) final() bool {
+	return a.status >= 400 && a.status < 500 && a.status != http.StatusTooManyRequests && a.status != http.StatusRequestTimeout
+}
+
+// post sends body. A final answer and a private address are no error, but
+// logged; anything else that is not 2xx comes again.
 func (n *Digests) post(ctx context.Context, h hook, body []byte) (bool, error) {
+	err := n.once(ctx, h, body)
+	var a *answered
+	switch {
+	case errors.Is(err, errPrivate):
+		n.mails.log.WarnContext(ctx, "a webhook leads into a private network", "delivery", h.delivery)
+		return false, nil
+	case errors.As(err, &a) && a.final():
+		n.mails.log.WarnContext(ctx, "webhook refused", "delivery", h.delivery, "status", a.status)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// once sends body; errPrivate, an *answered, or what keeps it from the server.
+func (n *Digests) once(ctx context.Context, h hook, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("webhook: %w", err)
+		return fmt.Errorf("webhook: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	r.Header.Set("User-Agent", "imreport")
@@ -256,23 +282,15 @@ func (n *Digests) post(ctx context.Context, h hook, body []byte) (bool, error) {
 		r.Header.Set("X-Imreport-Signature", "t="+strconv.FormatInt(at, 10)+",v1="+Sign(h.secret, at, body))
 	}
 	res, err := n.client.Do(r)
-	if errors.Is(err, errPrivate) {
-		n.mails.log.WarnContext(ctx, "a webhook leads into a private network", "delivery", h.delivery)
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("webhook: %w", bare(err))
+		return fmt.Errorf("webhook: %w", bare(err))
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
 	_ = res.Body.Close()
-	switch {
-	case res.StatusCode < 300:
-		return true, nil
-	case res.StatusCode >= 400 && res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusRequestTimeout:
-		n.mails.log.WarnContext(ctx, "webhook refused", "delivery", h.delivery, "status", res.StatusCode)
-		return false, nil
+	if res.StatusCode >= 300 {
+		return &answered{res.StatusCode}
 	}
-	return false, fmt.Errorf("webhook: status %d", res.StatusCode)
+	return nil
 }
 
 // bare is err without the address: who knows it may write into the channel,

@@ -23,6 +23,24 @@ type Channels struct {
 	WebhookSecret string // signs it, see package notify
 }
 
+// Trial is how a test message to a channel went.
+type Trial struct {
+	Channel string // "slack" or "webhook"
+	Sent    bool
+	Why     WhyNot // when it was not
+	Status  int    // of the answer, for NotTaken
+}
+
+// WhyNot is why a channel did not take a message.
+type WhyNot string
+
+// The reasons.
+const (
+	NotTaken    WhyNot = "refused" // an answer other than 2xx
+	NotPublic   WhyNot = "private" // the address leads into a private network
+	Unreachable WhyNot = "unreachable"
+)
+
 // mistakes is what is wrong with c.
 func (c Channels) mistakes() (wrong []errs.Field) {
 	if c.SlackURL != "" && !strings.HasPrefix(c.SlackURL, "https://hooks.slack.com/") {

@@ -14,6 +14,7 @@ import (
 	"imreport/internal/quota"
 	"imreport/internal/report"
 	"imreport/internal/run"
+	"imreport/internal/schedule"
 	"imreport/internal/table"
 	"imreport/internal/web"
 	"imreport/internal/web/rest"
@@ -44,6 +45,8 @@ type Deps struct {
 	// Mornings is what refreshes raw data by itself; without it its calls do
 	// not exist.
 	Mornings Mornings
+	// TryChannels sends a test message to a workspace's Slack and webhook.
+	TryChannels func(ctx context.Context, workspaceID string) ([]schedule.Trial, error)
 	// Spared is how many requests a workspace's keys did not have to make, or
 	// one of them when keyID is not empty. May be nil.
 	Spared func(ctx context.Context, workspaceID, keyID string) (Spared, error)

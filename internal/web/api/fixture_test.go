@@ -128,6 +128,9 @@ func newHouse(t testing.TB, d *db.DB) *house {
 		Spared: func(_ context.Context, ws, keyID string) (Spared, error) {
 			return Spared{Since: h.now, Requests: 40, By: []SparedBy{{"kept", 30}, {"idle", 10}}}, nil
 		},
+		TryChannels: func(context.Context, string) ([]schedule.Trial, error) {
+			return []schedule.Trial{{Channel: "slack", Sent: true}, {Channel: "webhook", Why: schedule.NotTaken, Status: 404}}, nil
+		},
 		Mornings: schedule.New(d, h.jobs, schedule.Options{Runs: h.runs, Reports: reports, Box: box}),
 		Expected: func(run.View) *quota.Range { return h.expected },
 		NextRefresh: func(r report.RawData) time.Time {

@@ -85,6 +85,7 @@ func (a *API) morningCalls() []rest.Operation {
 	return []rest.Operation{
 		rest.Op("GET", "/morning", "getMorning", tag, 200, reads(workspace.ReadRawData), a.getMorning),
 		rest.Op("GET", "/morning/settings", "getMorningSettings", tag, 200, reads(workspace.ReadAccounts), a.getMorningSettings),
+		rest.Op("POST", "/morning/settings/test", "tryMorningChannels", tag, 200, writes(workspace.WriteWorkspace, "morning.try"), a.tryMorningChannels),
 		rest.Op("PUT", "/morning/settings", "changeMorningSettings", tag, 200, writes(workspace.WriteWorkspace, "morning.change"), a.changeMorningSettings),
 	}
 }
@@ -158,6 +159,35 @@ func (a *API) changeMorningSettings(ctx context.Context, c *rest.Call, in *chang
 		return d, err
 	}
 	return a.getMorningSettings(ctx, c, nil)
+}
+
+type (
+	trialsDoc struct {
+		Channels []trialDoc `json:"channels"`
+	}
+	trialDoc struct {
+		Channel string `json:"channel"`
+		Sent    bool   `json:"sent"`
+		Text    string `json:"text"`
+	}
+)
+
+func (a *API) tryMorningChannels(ctx context.Context, c *rest.Call, _ *rest.None) (d trialsDoc, err error) {
+	all, err := a.d.TryChannels(ctx, c.Workspace())
+	d.Channels = make([]trialDoc, 0, len(all))
+	for _, t := range all {
+		d.Channels = append(d.Channels, trialDoc{t.Channel, t.Sent, TrialText(c.Lang, t)})
+	}
+	return d, err
+}
+
+// TrialText is how a test message went, for people.
+func TrialText(l i18n.Lang, t schedule.Trial) string {
+	channel := i18n.T(l, "morning."+t.Channel+".name")
+	if t.Sent {
+		return i18n.T(l, "morning.trial.sent", channel)
+	}
+	return i18n.T(l, "morning.trial."+string(t.Why), channel, t.Status)
 }
 
 // change sets v where something was sent.

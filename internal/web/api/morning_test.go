@@ -35,6 +35,12 @@ func TestMornings(t *testing.T) {
 		if !strings.Contains(string(a.raw), "daily_at") || !strings.Contains(string(a.raw), "idle_days") {
 			t.Errorf("not all fields are named: %s", a.raw)
 		}
+		a = c.do("POST", "/morning/settings/test", "").want(200)
+		for _, want := range []string{`"channel":"slack","sent":true`, `"channel":"webhook","sent":false`, "404"} {
+			if !strings.Contains(string(a.raw), want) {
+				t.Errorf("no %s in %s", want, a.raw)
+			}
+		}
 		other := h.stranger().do("GET", "/morning", "").want(200)
 		if strings.Contains(string(other.raw), raw) {
 			t.Errorf("another workspace's: %s", other.raw)

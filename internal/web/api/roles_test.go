@@ -27,7 +27,7 @@ var needs = map[string]workspace.Action{
 	"getRun":          workspace.ReadRawData, "cancelRun": workspace.WriteRawData, "retryRun": workspace.WriteRawData,
 	"getStatus": workspace.ReadRawData, "getEvents": workspace.ReadRawData,
 	"listIncidents": workspace.ReadIncidents, "getIncident": workspace.ReadIncidents, "resolveIncident": workspace.WriteRawData,
-	"getMorning": workspace.ReadRawData, "getMorningSettings": workspace.ReadAccounts, "changeMorningSettings": workspace.WriteWorkspace,
+	"getMorning": workspace.ReadRawData, "getMorningSettings": workspace.ReadAccounts, "changeMorningSettings": workspace.WriteWorkspace, "tryMorningChannels": workspace.WriteWorkspace,
 	"createWorkspace": workspace.WriteInstance, "listWorkspaces": anybody, "getWorkspace": anybody,
 	"changeWorkspace": workspace.WriteWorkspace, "getAudit": workspace.ReadAudit,
 	"listMembers": workspace.ReadPeople, "changeMember": workspace.WritePeople, "removeMember": workspace.WritePeople,

@@ -23,6 +23,7 @@ func (u *UI) mountMorning() {
 	}
 	u.site.Page("GET /morning", may(workspace.ReadRawData), u.morningPage)
 	u.site.Page("POST /morning", does(workspace.WriteWorkspace, "morning.change"), u.saveMorning)
+	u.site.Page("POST /morning/test", does(workspace.WriteWorkspace, "morning.try"), u.tryMorning)
 }
 
 // morningPage is what became of this morning, what comes, and how the
@@ -37,6 +38,12 @@ type morningPage struct {
 	CanWrite bool
 	Form     morningForm
 	Wrong    mistakes
+	Trials   []trial // how test messages just went
+}
+
+type trial struct {
+	Sent bool
+	Text string
 }
 
 type morningSection struct {
@@ -189,6 +196,24 @@ func (u *UI) saveMorning(w http.ResponseWriter, r *http.Request) error {
 	p.Form.SlackURL, p.Form.WebhookURL = v("slack_url"), v("webhook_url")
 	p.Form.SkipWeekends, p.Form.Mail = set.SkipWeekends, set.Mail
 	return u.showMorning(w, r, http.StatusUnprocessableEntity, p)
+}
+
+// tryMorning sends a test message to the channels that are kept, and says on
+// the page how that went.
+func (u *UI) tryMorning(w http.ResponseWriter, r *http.Request) error {
+	info := web.Of(r.Context())
+	all, err := u.d.TryChannels(r.Context(), info.Actor.WorkspaceID)
+	if err != nil {
+		return err
+	}
+	p, err := u.morning(r)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		p.Trials = append(p.Trials, trial{t.Sent, api.TrialText(info.Lang, t)})
+	}
+	return u.showMorning(w, r, http.StatusOK, p)
 }
 
 // holidays reads lines of a day and its name.

@@ -113,6 +113,22 @@ await step("all that is wrong with the morning's settings is said at once, and n
   await shot(me, "morning-wrong");
 });
 
+await step("a test message says that a webhook cannot be reached, and what to do", async () => {
+  await me.goto(BASE + "/morning");
+  assert.equal(await me.locator("#trial").count(), 0, "nothing to try without a channel");
+  await me.fill("#webhook_url", "https://reports.example.invalid/hook");
+  await me.fill("#webhook_secret", "0123456789abcdef");
+  await me.click("aside form[action='/morning'] .btn.primary");
+  await me.click("#trial .btn");
+  assert.match(await me.textContent("#trial .notice.bad"), /연결하지 못했습니다/);
+  await accessible(me, "/morning/test");
+  await shot(me, "morning-trial");
+  await me.fill("#webhook_url", "-");
+  await me.fill("#webhook_secret", "-");
+  await me.click("aside form[action='/morning'] .btn.primary");
+  assert.equal(await me.locator("#trial").count(), 0);
+});
+
 await step("every page is accessible and fits a phone, in both languages", async () => {
   const phone = await person({ viewport: PHONE, bypassCSP: true });
   await phone.context().addCookies(await me.context().cookies());
