@@ -112,19 +112,30 @@ func (p Preferences) Wrong() (wrong []errs.Field) {
 }
 
 // SetPreferences keeps a workspace's preferences; holidays from today on are
-// replaced. An errs.Error of Kind Invalid names what is wrong.
+// replaced; all of it or nothing. An errs.Error of Kind Invalid names what is wrong.
 func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Preferences, now time.Time) error {
 	p.WorkspaceID = workspaceID
 	if wrong := p.Wrong(); len(wrong) > 0 {
 		return errs.InvalidFields(wrong...)
 	}
-	if err := s.SetChannels(ctx, workspaceID, p.Channels); err != nil {
-		return err
-	}
-	if err := s.SetSetting(ctx, p.Setting); err != nil {
-		return err
+	seal := func(v, what string) string {
+		if v == "" {
+			return ""
+		}
+		return s.o.Box.Seal(v, subject(workspaceID, what))
 	}
 	err := s.d.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (workspace_id) DO UPDATE SET daily_at = excluded.daily_at, skip_weekends = excluded.skip_weekends,
+				idle_days = excluded.idle_days, slack_url = excluded.slack_url, webhook_url = excluded.webhook_url,
+				webhook_secret = excluded.webhook_secret, digest_mail = excluded.digest_mail`,
+			workspaceID, p.DailyAt, p.SkipWeekends, p.IdleDays,
+			seal(p.SlackURL, "slack"), seal(p.WebhookURL, "webhook"), seal(p.WebhookSecret, "secret"), p.Mail)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day >= $2`, workspaceID, int64(table.DayOf(now))); err != nil {
 			return err
 		}
@@ -138,7 +149,7 @@ func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Pref
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("holidays of workspace %s: %w", workspaceID, err)
+		return fmt.Errorf("preferences of workspace %s: %w", workspaceID, err)
 	}
 	return nil
 }

@@ -115,28 +115,3 @@ func (s *Service) Channels(ctx context.Context, workspaceID string) (Channels, e
 	}
 	return c, nil
 }
-
-// SetChannels keeps a workspace's channels; an errs.Error of Kind Invalid
-// names what is wrong.
-func (s *Service) SetChannels(ctx context.Context, workspaceID string, c Channels) error {
-	if wrong := c.mistakes(); len(wrong) > 0 {
-		return errs.InvalidFields(wrong...)
-	}
-	seal := func(v, what string) string {
-		if v == "" {
-			return ""
-		}
-		return s.o.Box.Seal(v, subject(workspaceID, what))
-	}
-	set := defaults(workspaceID)
-	_, err := s.d.Exec(ctx, `
-		INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
-		VALUES ($1, $2, $3, 0, $4, $5, $6, $7)
-		ON CONFLICT (workspace_id) DO UPDATE SET slack_url = excluded.slack_url, webhook_url = excluded.webhook_url,
-			webhook_secret = excluded.webhook_secret, digest_mail = excluded.digest_mail`,
-		workspaceID, set.DailyAt, false, seal(c.SlackURL, "slack"), seal(c.WebhookURL, "webhook"), seal(c.WebhookSecret, "secret"), c.Mail)
-	if err != nil {
-		return fmt.Errorf("channels of workspace %s: %w", workspaceID, err)
-	}
-	return nil
-}

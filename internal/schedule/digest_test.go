@@ -101,9 +101,7 @@ func TestEvening(t *testing.T) {
 		t.Errorf("late because of %q", got.Late[0].Why)
 	}
 	// What will be left out is not late.
-	if err := s.SetHoliday(t.Context(), "w", Holiday{Day: table.DayOf(kst(26, 0, 0))}); err != nil {
-		t.Fatal(err)
-	}
+	prefer(t, s, "w", Preferences{Holidays: []Holiday{{Day: table.DayOf(kst(26, 0, 0))}}})
 	tick(t, s, kst(25, 18, 1))
 	got, err = s.Told(t.Context(), "w", table.DayOf(kst(25, 18, 0)), EveningDigest)
 	if err != nil || len(got.Late)+len(got.Done) != 0 || got.Skipped != 2 {

@@ -180,9 +180,7 @@ func TestOnDemand(t *testing.T) {
 		rd := daily("idle", "07:30", report.StartAt)
 		rd.OpenedAt = kst(1, 0, 0)
 		h, s := newHouse(t, d, rd)
-		if err := s.SetSetting(t.Context(), Setting{WorkspaceID: "w", DailyAt: "07:30", IdleDays: 14}); err != nil {
-			t.Fatal(err)
-		}
+		prefer(t, s, "w", Preferences{Setting: Setting{IdleDays: 14}})
 		tick(t, s, kst(23, 12, 0))
 		tick(t, s, kst(24, 7, 31))
 		if h.count("idle") != 0 {

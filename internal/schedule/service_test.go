@@ -72,6 +72,15 @@ func newHouse(t *testing.T, d *db.DB, all ...report.RawData) (*house, *Service) 
 	return h, New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h})
 }
 
+// prefer sets what a workspace prefers, at the usual time.
+func prefer(t *testing.T, s *Service, workspaceID string, p Preferences) {
+	t.Helper()
+	p.DailyAt = "07:30"
+	if err := s.SetPreferences(t.Context(), workspaceID, p, kst(20, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func tick(t *testing.T, s *Service, when time.Time) int {
 	t.Helper()
 	n, err := s.Tick(t.Context(), when)
@@ -248,13 +257,8 @@ func TestSkips(t *testing.T) {
 		early := daily("early", "07:30", report.ReadyBy)
 		early.Paused, early.PausedUntil = true, kst(24, 7, 0)
 		h, s := newHouse(t, d, paused, idle, holiday, early)
-		ctx := t.Context()
-		if err := s.SetSetting(ctx, Setting{WorkspaceID: "idle", DailyAt: "07:30", IdleDays: 14}); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.SetHoliday(ctx, "holiday", Holiday{Day: table.DayOf(kst(24, 0, 0)), Name: "창립기념일"}); err != nil {
-			t.Fatal(err)
-		}
+		prefer(t, s, "idle", Preferences{Setting: Setting{IdleDays: 14}})
+		prefer(t, s, "holiday", Preferences{Holidays: []Holiday{{Day: table.DayOf(kst(24, 0, 0)), Name: "창립기념일"}}})
 		tick(t, s, kst(23, 12, 0))
 		tick(t, s, kst(24, 6, 50))
 		tick(t, s, kst(24, 7, 31))

@@ -44,38 +44,12 @@ func (s *Service) Setting(ctx context.Context, workspaceID string) (Setting, err
 	return v, nil
 }
 
-// SetSetting keeps a workspace's setting.
-func (s *Service) SetSetting(ctx context.Context, v Setting) error {
-	_, err := s.d.Exec(ctx, `
-		INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
-		VALUES ($1, $2, $3, $4, '', '', '', $5)
-		ON CONFLICT (workspace_id) DO UPDATE SET daily_at = excluded.daily_at, skip_weekends = excluded.skip_weekends, idle_days = excluded.idle_days`,
-		v.WorkspaceID, v.DailyAt, v.SkipWeekends, v.IdleDays, true)
-	if err != nil {
-		return fmt.Errorf("morning settings of workspace %s: %w", v.WorkspaceID, err)
-	}
-	return nil
-}
-
 // Holidays are a workspace's from a day on.
 func (s *Service) Holidays(ctx context.Context, workspaceID string, from table.Day) ([]Holiday, error) {
 	return db.All(ctx, s.d, func(r db.Scanner) (h Holiday, err error) {
 		err = r.Scan(&h.Day, &h.Name)
 		return h, err
 	}, `SELECT day, name FROM holiday WHERE workspace_id = $1 AND day >= $2 ORDER BY day`, workspaceID, int64(from))
-}
-
-// SetHoliday adds a holiday, or renames it.
-func (s *Service) SetHoliday(ctx context.Context, workspaceID string, h Holiday) error {
-	_, err := s.d.Exec(ctx, `INSERT INTO holiday (workspace_id, day, name) VALUES ($1, $2, $3)
-		ON CONFLICT (workspace_id, day) DO UPDATE SET name = excluded.name`, workspaceID, int64(h.Day), h.Name)
-	return err
-}
-
-// DeleteHoliday removes one.
-func (s *Service) DeleteHoliday(ctx context.Context, workspaceID string, day table.Day) error {
-	_, err := s.d.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day = $2`, workspaceID, int64(day))
-	return err
 }
 
 // settings of all workspaces, for one Tick.
