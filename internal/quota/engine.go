@@ -205,7 +205,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 		}
 	}
 	l.mixed = l.mixed || t.cost != 1 || l.under != nil && innermostCommon(l.under) != innermostCommon(t.scopes)
-	t.line, t.desk, l.under = l, d, t.scopes
+	t.line, t.desk, l.under, l.widest = l, d, t.scopes, max(l.widest, len(t.scopes))
 	l.open++
 	f.Left = max(f.Left, l.open)
 	d.enqueue(t, false)
@@ -275,7 +275,8 @@ func (e *Engine) Next(now time.Time) (*Ticket, time.Time) {
 // send takes t from its line and books its slots.
 func (d *desk) send(now float64, t *Ticket) {
 	l := t.line
-	l.waiting = slices.DeleteFunc(l.waiting, func(w *Ticket) bool { return w == t })
+	i := slices.Index(l.waiting, t)
+	l.waiting = slices.Delete(l.waiting, i, i+1)
 	d.serve(l, t.cost)
 	if len(l.waiting) == 0 {
 		d.leave(l)

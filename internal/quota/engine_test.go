@@ -520,6 +520,8 @@ func TestRefusalBudget(t *testing.T) {
 		p := newPlay(func(float64) float64 { return 25 })
 		p.e.o.Refusals = budget
 		refused, all := 0, 0
+		f := p.e.Open(FlowOptions{Class: Bulk, Left: 20000})
+		wait := func(n int) { p.enqueue(f, n, Scope{IP, "naver"}, Scope{Licence, "l"}) }
 		p.onAnswer = func(now float64, _ *Ticket, r bool) {
 			if now > 60 {
 				all++
@@ -527,8 +529,11 @@ func TestRefusalBudget(t *testing.T) {
 					refused++
 				}
 			}
+			if !r {
+				wait(1)
+			}
 		}
-		p.enqueue(p.e.Open(FlowOptions{Class: Bulk, Left: 20000}), 20000, Scope{IP, "naver"}, Scope{Licence, "l"})
+		wait(50)
 		p.until(660)
 		return float64(refused) / float64(all)
 	}
@@ -552,7 +557,12 @@ func TestSentStaysWithinWhatIsAllowed(t *testing.T) {
 		flows := rapid.IntRange(1, 8).Draw(r, "flows")
 		for i := range flows {
 			id := fmt.Sprint(i)
-			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 8000}), 8000/flows, Scope{IP, "naver"}, Scope{Licence, "l"})
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 8000}), 40, Scope{IP, "naver"}, Scope{Licence, "l"})
+		}
+		p.onAnswer = func(_ float64, tk *Ticket, refused bool) {
+			if !refused {
+				p.enqueue(tk.line.flow.id, 1, Scope{IP, "naver"}, Scope{Licence, "l"})
+			}
 		}
 		p.until(120)
 		for i := range sent {
@@ -575,7 +585,12 @@ func TestHeadRoomIsLeft(t *testing.T) {
 		p.e.Tune(s, Tuning{HeadRoom: 0.2})
 	}
 	f := p.e.Open(FlowOptions{Class: Bulk})
-	p.enqueue(f, 20000, naver("l", "c")...)
+	p.onAnswer = func(_ float64, _ *Ticket, refused bool) {
+		if !refused {
+			p.enqueue(f, 1, naver("l", "c")...)
+		}
+	}
+	p.enqueue(f, 50, naver("l", "c")...)
 	p.until(60)
 	sent := 0
 	p.onSend = func(float64, *Ticket) { sent++ }

@@ -55,6 +55,7 @@ type line struct {
 	open    int          // calls waiting or on the wire
 	under   []*instance  // the scopes of its latest call
 	mixed   bool         // its calls have not all the same common scopes and cost 1
+	widest  int          // in how many scopes a call of it counted at most
 	narrow  [2]*instance // the customer's scope and the one inside it, as last used
 }
 
@@ -174,7 +175,10 @@ func (l *line) first(now float64, stamp int64) (*Ticket, float64) {
 	again := math.Inf(1)
 	var best *Ticket
 	for _, t := range l.waiting {
-		if best != nil && (best.again || len(best.scopes) >= len(t.scopes)) {
+		if best != nil && (best.again || len(best.scopes) >= l.widest) {
+			break
+		}
+		if best != nil && len(best.scopes) >= len(t.scopes) {
 			continue
 		}
 		at := now
