@@ -219,20 +219,9 @@ func (s *Service) repair(ctx context.Context, byAccount map[string][]report.RawD
 
 // filledSince is when raw data were filled last, of those that were since then.
 func (s *Service) filledSince(ctx context.Context, since time.Time) (map[string]time.Time, error) {
-	type row struct {
-		id string
-		at int64
-	}
-	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
-		err = r.Scan(&v.id, &v.at)
-		return v, err
-	}, `SELECT raw_data_id, filled_us FROM raw_data_state WHERE filled_us > $1`, db.US(since))
+	at, err := s.instants(ctx, `SELECT raw_data_id, filled_us FROM raw_data_state WHERE filled_us > $1`, db.US(since))
 	if err != nil {
 		return nil, fmt.Errorf("raw data filled lately: %w", err)
-	}
-	at := make(map[string]time.Time, len(rows))
-	for _, v := range rows {
-		at[v.id] = db.Time(v.at)
 	}
 	return at, nil
 }

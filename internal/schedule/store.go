@@ -133,22 +133,24 @@ func (s *Service) since(ctx context.Context, scheduled []report.RawData, now tim
 
 // noted is since when schedules stand, as it was noted.
 func (s *Service) noted(ctx context.Context) (map[string]time.Time, error) {
-	type row struct {
-		id string
-		at int64
-	}
-	rows, err := db.All(ctx, s.d, func(r db.Scanner) (v row, err error) {
-		err = r.Scan(&v.id, &v.at)
-		return v, err
-	}, `SELECT raw_data_id, since_us FROM schedule_since`)
+	since, err := s.instants(ctx, `SELECT raw_data_id, since_us FROM schedule_since`)
 	if err != nil {
 		return nil, fmt.Errorf("since when schedules stand: %w", err)
 	}
-	since := make(map[string]time.Time, len(rows))
-	for _, v := range rows {
-		since[v.id] = db.Time(v.at)
-	}
 	return since, nil
+}
+
+// instants are what a query of ids and microseconds tells.
+func (s *Service) instants(ctx context.Context, query string, args ...any) (map[string]time.Time, error) {
+	at := map[string]time.Time{}
+	_, err := db.All(ctx, s.d, func(r db.Scanner) (struct{}, error) {
+		var id string
+		var us int64
+		err := r.Scan(&id, &us)
+		at[id] = db.Time(us)
+		return struct{}{}, err
+	}, query, args...)
+	return at, err
 }
 
 // Opened is told that somebody looks at a raw data: one that was left out this

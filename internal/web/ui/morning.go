@@ -23,6 +23,9 @@ func (u *UI) mountMorning() {
 	}
 	u.site.Page("GET /morning", may(workspace.ReadRawData), u.morningPage)
 	u.site.Page("POST /morning", does(workspace.WriteWorkspace, "morning.change"), u.saveMorning)
+	u.site.Page("GET /morning/test", may(workspace.ReadRawData), func(w http.ResponseWriter, r *http.Request) error {
+		return to(w, r, "/morning", "") // its address, called anew
+	})
 	u.site.Page("POST /morning/test", does(workspace.WriteWorkspace, "morning.try"), u.tryMorning)
 }
 

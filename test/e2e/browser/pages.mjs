@@ -123,6 +123,8 @@ await step("a test message says that a webhook cannot be reached, and what to do
   assert.match(await me.textContent("#trial .notice.bad"), /연결하지 못했습니다/);
   await accessible(me, "/morning/test");
   await shot(me, "morning-trial");
+  await me.goto(BASE + "/morning/test");
+  assert.equal(new URL(me.url()).pathname, "/morning", "the address of the answer leads back to the page");
   await me.fill("#webhook_url", "-");
   await me.fill("#webhook_secret", "-");
   await me.click("aside form[action='/morning'] .btn.primary");
