@@ -91,6 +91,9 @@ func (h *house) open(ctx context.Context) (err error) {
 		Restated: func(ctx context.Context, tx *db.Tx, customer, report string, day table.Day, rawData string) error {
 			return h.mornings.Restated(ctx, tx, customer, report, day, rawData)
 		},
+		Doubted: func(ctx context.Context, tx *db.Tx, customer, report string, day table.Day, rawData string) error {
+			return h.mornings.Doubted(ctx, tx, customer, report, day, rawData)
+		},
 	})
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func (a *App) morningOnTime(ctx context.Context, tx *db.Tx, workspaceID string) 
 // nextRefresh is when a raw data is filled next by its schedule.
 func (a *App) nextRefresh(rd report.RawData) time.Time { return a.mornings.NextRefresh(rd.ID) }
 
-// lacks and restated pass on what the morning has to see to later: it is built
+// lacks, restated and doubted pass on what the morning has to see to later: it is built
 // after those who tell.
 func (a *App) lacks(ctx context.Context, tx *db.Tx, r run.Run, late []run.LatePiece) error {
 	return a.mornings.Lacks(ctx, tx, r, late)
@@ -106,6 +106,10 @@ func (a *App) lacks(ctx context.Context, tx *db.Tx, r run.Run, late []run.LatePi
 
 func (a *App) restated(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error {
 	return a.mornings.Restated(ctx, tx, customerID, report, day, rawDataID)
+}
+
+func (a *App) doubted(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error {
+	return a.mornings.Doubted(ctx, tx, customerID, report, day, rawDataID)
 }
 
 // opener is the reports as the outside sees them: who looks at a raw data that

@@ -10,6 +10,7 @@ import (
 	"imreport/internal/account"
 	"imreport/internal/archive"
 	"imreport/internal/config"
+	"imreport/internal/db"
 	"imreport/internal/errs"
 	"imreport/internal/report"
 	"imreport/internal/run"
@@ -110,7 +111,7 @@ func TestNewerNumbersAreTold(t *testing.T) {
 		put(today-1, 2, time.Now()) // changed
 		put(today-2, 1, time.Now()) // the same
 		put(today-9, 2, time.Now()) // not of its days
-		if err := a.archive.Doubt(bg, doubted, time.Now()); err != nil {
+		if err := a.d.InTx(bg, func(tx *db.Tx) error { return a.archive.Doubt(bg, tx, doubted, time.Now()) }); err != nil {
 			t.Fatal(err)
 		}
 		it := run.Item{RawData: report.RawData{Reports: []string{"AD"}, Period: report.Period{LastDays: 5}}, Status: run.Status{FilledAt: filled}}

@@ -53,7 +53,7 @@ func (a *App) buildReports(ctx context.Context) error {
 	}
 	a.naver, err = naver.New(naver.Options{
 		URL: a.c.NaverURL, Gate: a.gate, DB: a.d, Archive: a.archive, Accounts: a.keys, Log: a.log,
-		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published, Restated: a.restated,
+		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published, Restated: a.restated, Doubted: a.doubted,
 	})
 	if err != nil {
 		return err

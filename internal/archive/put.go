@@ -147,10 +147,10 @@ func (a *Archive) Discard(ctx context.Context, p Piece, at time.Time) error {
 	return nil
 }
 
-// Doubt notes that a current version contradicts the platform's own
+// Doubt notes, in tx, that a current version contradicts the platform's own
 // statistics. It is served on; who plans what to fetch sees DoubtedAt.
-func (a *Archive) Doubt(ctx context.Context, p Piece, at time.Time) error {
-	_, err := a.d.Exec(ctx, `UPDATE piece SET doubted_us = $2 WHERE id = $1 AND current AND doubted_us = 0`, p.ID, db.US(at))
+func (a *Archive) Doubt(ctx context.Context, tx *db.Tx, p Piece, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE piece SET doubted_us = $2 WHERE id = $1 AND current AND doubted_us = 0`, p.ID, db.US(at))
 	if err != nil {
 		return fmt.Errorf("doubt %s: %w", p.Key, err)
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,45 @@ func (s *Service) Restated(ctx context.Context, tx *db.Tx, customerID, report st
 	return nil
 }
 
+// Doubted notes that the platform's own statistics contradict a stored piece, in
+// the transaction that marks it. Raw data that were filled with it in the last
+// days, with a schedule or not, lack it from now on: a refresh of cause repair is
+// to bring it. But not to the raw data whose run is fetching it anew, if any.
+// Satisfies naver.Options.
+func (s *Service) Doubted(ctx context.Context, tx *db.Tx, customerID, rpt string, day table.Day, fetchedFor string) error {
+	now := s.now()
+	all, err := db.All(ctx, tx, func(r db.Scanner) (x filled, err error) {
+		var def string
+		if err = r.Scan(&x.rawData, &x.workspace, &def); err == nil {
+			err = json.Unmarshal([]byte(def), &x.def)
+		}
+		return x, err
+	}, `SELECT d.id, d.workspace_id, r.definition FROM ad_account a
+		JOIN raw_data d ON d.ad_account_id = a.id AND d.deleted_us = 0
+		JOIN raw_data_state f ON f.raw_data_id = d.id AND f.file <> '' AND f.filled_us > $2
+		JOIN run r ON r.id = f.file_run_id AND r.definition <> ''
+		WHERE a.customer_id = $1`, customerID, db.US(now.AddDate(0, 0, -lateFor)))
+	if err != nil {
+		return fmt.Errorf("who shows %s %s of customer %s: %w", rpt, day, customerID, err)
+	}
+	for _, x := range all {
+		if x.rawData == fetchedFor || day < x.def.From || day > x.def.To || !slices.Contains(x.def.Reports, rpt) {
+			continue
+		}
+		piece := []run.LatePiece{{Report: rpt, Day: day, Doubtful: true, Again: now}}
+		if err := s.Lacks(ctx, tx, run.Run{RawDataID: x.rawData, WorkspaceID: x.workspace}, piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filled is what the spreadsheet of a raw data was filled with.
+type filled struct {
+	rawData, workspace string
+	def                report.Definition
+}
+
 // lateFor is for how many days a missing piece is remembered: longer than the
 // mornings fetch a day again by themselves.
 const lateFor = 4
@@ -76,7 +116,7 @@ func (l lacking) probing() bool {
 // report of the same day, one asks for it until it is published; the others
 // follow when it has succeeded.
 func (s *Service) lates(ctx context.Context, now time.Time) (started int, err error) {
-	old := int64(table.DayOf(now) - lateFor)
+	old := now.AddDate(0, 0, -lateFor)
 	all, err := db.All(ctx, s.d, func(r db.Scanner) (l lacking, err error) {
 		var again int64
 		var rd report.RawData
@@ -91,7 +131,7 @@ func (s *Service) lates(ctx context.Context, now time.Time) (started int, err er
 		FROM late_piece l JOIN raw_data d ON d.id = l.raw_data_id AND d.deleted_us = 0
 		LEFT JOIN refresh f ON f.raw_data_id = l.raw_data_id AND f.day = l.day AND f.cause = CASE WHEN l.doubtful THEN 'repair' ELSE 'late' END
 		LEFT JOIN run r ON r.id = f.run_id
-		WHERE l.day >= $1 ORDER BY l.again_us, l.raw_data_id`, old)
+		WHERE l.day >= $1 OR l.doubtful AND l.again_us >= $2 ORDER BY l.again_us, l.raw_data_id`, int64(table.DayOf(old)), db.US(old))
 	if err != nil || len(all) == 0 {
 		return 0, err
 	}
@@ -226,12 +266,12 @@ func (s *Service) filledSince(ctx context.Context, since time.Time) (map[string]
 	return at, nil
 }
 
-// filledBefore reports whether the raw data has a spreadsheet that is older
-// than the instant.
+// filledBefore reports whether the raw data has a spreadsheet whose run began
+// before the instant: it may have read what was stored then.
 func (s *Service) filledBefore(ctx context.Context, rawDataID string, at int64) (bool, error) {
 	var n int
-	err := s.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state WHERE raw_data_id = $1 AND file <> '' AND filled_us < $2`,
-		rawDataID, at).Scan(&n)
+	err := s.d.QueryRow(ctx, `SELECT count(*) FROM raw_data_state s LEFT JOIN run r ON r.id = s.file_run_id
+		WHERE s.raw_data_id = $1 AND s.file <> '' AND coalesce(r.started_us, s.filled_us) < $2`, rawDataID, at).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("filling of raw data %s: %w", rawDataID, err)
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -16,6 +17,22 @@ func (h *house) second(id string, cause run.Cause) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.asked[id+" "+string(cause)]
+}
+
+// account makes the ad account acc of customer 77, in workspace w.
+func account(t *testing.T, d *db.DB) {
+	t.Helper()
+	for _, q := range []string{
+		`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`,
+		`INSERT INTO api_key (id, workspace_id, platform, name, license, secrets, secret_count, owner_customer, revision, state, reason, invalid_us,
+			proved_us, head_room, created_us, updated_us) VALUES ('k', 'w', 'n', 'k', 'l', '', 1, '', 1, 'valid', '', 0, 0, 0, 0, 0)`,
+		`INSERT INTO ad_account (id, workspace_id, api_key_id, platform, customer_id, name, named, role, proved_us, created_us, updated_us)
+			VALUES ('acc', 'w', 'k', 'n', '77', 'x', FALSE, '', 0, 0, 0)`,
+	} {
+		if _, err := d.Exec(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // lacks notes that a raw data was filled without a report.
@@ -138,26 +155,28 @@ func TestRepair(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
-		exec(`INSERT INTO api_key (id, workspace_id, platform, name, license, secrets, secret_count, owner_customer, revision, state, reason, invalid_us,
-			proved_us, head_room, created_us, updated_us) VALUES ('k', 'w', 'n', 'k', 'l', '', 1, '', 1, 'valid', '', 0, 0, 0, 0, 0)`)
-		exec(`INSERT INTO ad_account (id, workspace_id, api_key_id, platform, customer_id, name, named, role, proved_us, created_us, updated_us)
-			VALUES ('acc', 'w', 'k', 'n', '77', 'x', $1, '', 0, 0, 0)`, false)
+		account(t, d)
 		var all []report.RawData
 		for _, c := range []struct {
 			id     string
 			days   int
 			report string
 			paused bool
-		}{{"finder", 30, "AD", false}, {"shows", 30, "AD", false}, {"short", 2, "AD", false}, {"other", 30, "EXPKEYWORD", false}, {"paused", 30, "AD", true}} {
+		}{{"finder", 30, "AD", false}, {"shows", 30, "AD", false}, {"short", 2, "AD", false}, {"other", 30, "EXPKEYWORD", false}, {"paused", 30, "AD", true}, {"meanwhile", 30, "AD", false}, {"since", 30, "AD", false}} {
 			rd := daily(c.id, "07:30", report.StartAt)
 			rd.AccountID, rd.Reports, rd.Period, rd.Paused = "acc", []string{c.report}, report.Period{LastDays: c.days}, c.paused
 			all = append(all, rd)
 			put(t, d, c.id, run.Success, "", kst(24, 7, 30))
 			exec(`UPDATE raw_data_state SET file = '{}' WHERE raw_data_id = $1`, c.id)
 		}
-		h, s := newHouse(t, d, all...)
 		now := kst(24, 9, 0)
+		// Its run had begun before and ended after: it may have read the old ones.
+		exec(`UPDATE raw_data_state SET file_run_id = 'meanwhile', filled_us = $1 WHERE raw_data_id = 'meanwhile'`, db.US(now.Add(time.Second)))
+		exec(`UPDATE run SET started_us = $1 WHERE id = 'meanwhile'`, db.US(kst(24, 8, 59)))
+		exec(`UPDATE raw_data_state SET file_run_id = 'since', filled_us = $1 WHERE raw_data_id = 'since'`, db.US(now.Add(time.Minute)))
+		exec(`UPDATE run SET started_us = $1 WHERE id = 'since'`, db.US(now.Add(time.Second)))
+		h, s := newHouse(t, d, all...)
+		s.now = func() time.Time { return now }
 		err := d.InTx(ctx, func(tx *db.Tx) error {
 			return s.Restated(ctx, tx, "77", "AD", table.DayOf(now)-5, "finder")
 		})
@@ -166,7 +185,65 @@ func TestRepair(t *testing.T) {
 		}
 		tick(t, s, now)
 		tick(t, s, now.Add(time.Minute))
-		for id, want := range map[string]int{"finder": 0, "shows": 1, "short": 0, "other": 0, "paused": 0} {
+		for id, want := range map[string]int{"meanwhile": 1, "since": 0, "finder": 0, "shows": 1, "short": 0, "other": 0, "paused": 0} {
+			if got := h.second(id, run.Repair); got != want {
+				t.Errorf("%s was repaired %d times, want %d", id, got, want)
+			}
+		}
+	})
+}
+
+// A piece that the statistics contradict is brought to those who were filled
+// with it lately, with a schedule or not, but not to whose run fetches it anew.
+func TestDoubted(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(t.Context(), q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		account(t, d)
+		h, s := newHouse(t, d)
+		now := kst(24, 9, 0)
+		s.now = func() time.Time { return now }
+		day := table.DayOf(now) - 5
+		for _, c := range []struct {
+			id      string
+			report  string
+			from    table.Day
+			filled  time.Time
+			deleted int64
+		}{
+			{"shows", "AD", day, now.Add(-time.Hour), 0},
+			{"fetches", "AD", day, now.Add(-time.Hour), 0},
+			{"newer days", "AD", day + 1, now.Add(-time.Hour), 0},
+			{"other", "EXPKEYWORD", day, now.Add(-time.Hour), 0},
+			{"long ago", "AD", day, now.AddDate(0, 0, -5), 0},
+			{"gone", "AD", day, now.Add(-time.Hour), 1},
+		} {
+			put(t, d, c.id, run.Success, "", c.filled)
+			def, err := json.Marshal(report.Definition{Reports: []string{c.report}, From: c.from, To: day + 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec(`UPDATE raw_data SET ad_account_id = 'acc', deleted_us = $2 WHERE id = $1`, c.id, c.deleted)
+			exec(`UPDATE run SET definition = $2 WHERE id = $1`, c.id, string(def))
+			exec(`UPDATE raw_data_state SET file = '{}', file_run_id = $1, filled_us = $2 WHERE raw_data_id = $1`, c.id, db.US(c.filled))
+		}
+		err := d.InTx(t.Context(), func(tx *db.Tx) error {
+			return s.Doubted(t.Context(), tx, "77", "AD", day, "fetches")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick(t, s, now)
+		tick(t, s, now.Add(time.Minute))
+		for _, id := range []string{"shows", "fetches", "newer days", "other", "long ago", "gone"} {
+			want := 0
+			if id == "shows" {
+				want = 1
+			}
 			if got := h.second(id, run.Repair); got != want {
 				t.Errorf("%s was repaired %d times, want %d", id, got, want)
 			}

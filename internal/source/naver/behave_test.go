@@ -521,8 +521,12 @@ func TestAPartWithoutHistory(t *testing.T) {
 // it are told. What Naver stayed with is not asked for again.
 func TestAStoredPartIsDoubted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		var told []string
+		var told, doubted []string
 		st := newStage(t, d, vendor.Options{}, func(o *Options) {
+			o.Doubted = func(_ context.Context, _ *db.Tx, customer, report string, day table.Day, rawData string) error {
+				doubted = append(doubted, report+" "+day.String()+" "+rawData)
+				return nil
+			}
 			o.Restated = func(_ context.Context, _ *db.Tx, customer, report string, day table.Day, rawData string) error {
 				told = append(told, report+" "+day.String()+" "+rawData)
 				return nil
@@ -570,6 +574,24 @@ func TestAStoredPartIsDoubted(t *testing.T) {
 		st.must(o)
 		if calls, _ := st.seen.take(); calls[postJob] != 0 {
 			t.Errorf("it is still doubted: %v", calls)
+		}
+		if want := "AD " + o.To.String() + " "; len(doubted) != 1 || doubted[0] != want {
+			t.Errorf("doubted %v, want %s", doubted, want)
+		}
+		// An order that shows both fetches it itself.
+		customer = st.busy()[1]
+		both := st.order(customer, 1, "AD")
+		o = both
+		part(&meta{})
+		both.Reports, both.RunID, both.RawDataID = []string{"AD", "AD_CONVERSION"}, db.NewID(), "both"
+		st.seen.take()
+		st.must(both)
+		if calls, _ := st.seen.take(); calls[postJob] != 2 {
+			t.Errorf("both: %v", calls)
+		}
+		st.compare(o, rt)
+		if want := "AD " + o.To.String() + " both"; len(doubted) != 2 || doubted[1] != want {
+			t.Errorf("doubted %v, want %s", doubted, want)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type collector struct {
 	named   bool     // snap has news to store
 	seen    *seen
 	fetched map[piece]bool
+	doubted []piece         // stored, and found to contradict the statistics
 	late    []run.LatePiece // of what failed: what others of the day need not wait for
 	firm    bool            // something failed for another reason
 }
@@ -158,7 +160,12 @@ func (c *collector) collect(parent context.Context) error {
 	var naming errgroup.Group
 	naming.Go(func() error { return c.readDaily(ctx) })
 	worst := c.fetchAll(ctx, cancel, pl.needs, parallel)
-	err = naming.Wait()
+	again, err := c.doubtedNeeds(ctx)
+	if err == nil && ctx.Err() == nil && len(again) > 0 {
+		c.progress.Plan(pl.total + len(again))
+		worst = either(worst, c.fetchAll(ctx, cancel, again, parallel))
+	}
+	err = either(err, naming.Wait())
 	if decisive(worst) || decisive(err) {
 		return either(worst, err)
 	}
@@ -172,6 +179,24 @@ func (c *collector) collect(parent context.Context) error {
 		return either(worst, err)
 	}
 	return c.without(worst)
+}
+
+// doubtedNeeds are the pieces of the order that were found to contradict the
+// statistics while others were fetched, and still do.
+func (c *collector) doubtedNeeds(ctx context.Context) (needs []need, err error) {
+	c.mu.Lock()
+	doubted := c.doubted
+	c.mu.Unlock()
+	if len(doubted) == 0 {
+		return nil, nil
+	}
+	pl, err := c.s.planOn(ctx, c.o, c.began, nil, c.today)
+	for _, n := range pl.needs {
+		if n.restated && slices.Contains(doubted, n.piece) {
+			needs = append(needs, n)
+		}
+	}
+	return needs, err
 }
 
 // newWatch watches the customer's jobs.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 
 	"imreport/internal/archive"
+	"imreport/internal/db"
 	"imreport/internal/table"
 )
 
@@ -228,8 +230,9 @@ func (c *collector) usual(ctx context.Context, n need) (float64, error) {
 }
 
 // doubt marks what is stored of a day and contradicts what /stats says of it:
-// it is fetched again by whoever reads it next. Types that are fetched anew at
-// the moment are looked at by whole.
+// it is fetched again by this order when that wants it, else by whoever reads it
+// next, and those who show it are told. Types that are fetched anew at the moment
+// are looked at by whole.
 func (c *collector) doubt(ctx context.Context, day table.Day, a activity) error {
 	pieces, err := c.s.o.Archive.Current(ctx, Platform, c.o.CustomerID, toldTypes(), day, day)
 	if err != nil {
@@ -243,9 +246,27 @@ func (c *collector) doubt(ctx context.Context, day table.Day, a activity) error 
 		}
 		c.s.counts.suspicious.Add(1)
 		c.s.o.Log.InfoContext(ctx, "a stored report contradicts the statistics and will be fetched again", "piece", p.Key.String())
-		if err := c.s.o.Archive.Doubt(ctx, p, c.s.o.Now()); err != nil {
+		err := c.s.o.DB.InTx(ctx, func(tx *db.Tx) error {
+			if err := c.s.o.Archive.Doubt(ctx, tx, p, c.s.o.Now()); err != nil || c.s.o.Doubted == nil {
+				return err
+			}
+			mine := ""
+			if c.wants(p.Key) {
+				mine = c.o.RawDataID
+			}
+			return c.s.o.Doubted(ctx, tx, p.CustomerID, p.Report, p.Day, mine)
+		})
+		if err != nil {
 			return err
 		}
+		c.mu.Lock()
+		c.doubted = append(c.doubted, piece{p.CustomerID, p.Report, p.Day})
+		c.mu.Unlock()
 	}
 	return nil
+}
+
+// wants reports whether the order shows the piece.
+func (c *collector) wants(k archive.Key) bool {
+	return k.CustomerID == c.o.CustomerID && k.Day >= c.o.From && k.Day <= c.o.To && slices.Contains(c.o.Reports, k.Report)
 }

@@ -53,6 +53,10 @@ type Options struct {
 	// Naver had marked CHANGED, and for which raw data it was fetched. May be
 	// nil.
 	Restated func(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error
+	// Doubted hears, in the transaction that marks it, of a stored piece that
+	// Naver's own statistics contradict, and for which raw data it is being
+	// fetched anew, if any. May be nil.
+	Doubted func(ctx context.Context, tx *db.Tx, customerID, report string, day table.Day, rawDataID string) error
 	// Pauses before a request is repeated after a passing fault; nil means
 	// 1 s and 5 s. Longer pauses are the run's.
 	Pauses []time.Duration
