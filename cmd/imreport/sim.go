@@ -26,6 +26,9 @@ type simNaverCmd struct {
 	Seed      uint64 `default:"1" help:"Decides all names, numbers and delays."`
 	Profile   string `help:"Which limits bind: one of the profiles above; perlicence when absent."`
 	Accounts  int    `default:"40" help:"Ad accounts of the licence."`
+	Campaigns int    `default:"6" help:"Campaigns of each account."`
+	AdGroups  int    `default:"24" help:"Ad groups of each account."`
+	Keywords  int    `default:"300" help:"Keywords of each account; as many rows of AD a day."`
 	Published bool   `help:"Yesterday is published at any hour."`
 }
 
@@ -40,7 +43,11 @@ func (c *simNaverCmd) Run(ctx context.Context, o *out) error {
 	if err := known("--profile", c.Profile, naver.Profiles()); err != nil {
 		return err
 	}
-	s := naver.New(naver.Options{Seed: c.Seed, Profile: c.Profile, Accounts: c.Accounts, PublishedFromStart: c.Published})
+	if min(c.Accounts, c.Campaigns, c.AdGroups, c.Keywords) < 1 {
+		return errs.E(errs.Invalid, "cli.sim_size", nil)
+	}
+	s := naver.New(naver.Options{Seed: c.Seed, Profile: c.Profile, Accounts: c.Accounts,
+		Campaigns: c.Campaigns, AdGroups: c.AdGroups, Keywords: c.Keywords, PublishedFromStart: c.Published})
 	return serveSim(ctx, c.Addr, s, func(url string) {
 		fmt.Fprintf(o.stdout, "Naver Search Ads, simulated (seed %d): %s\n  NAVER_API_KEY=%s\n  NAVER_SECRET_KEY=%s\n",
 			c.Seed, url, naver.DefaultLicense, naver.DefaultSecret)
