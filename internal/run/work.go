@@ -135,15 +135,15 @@ func (w *worker) walk(ctx context.Context) (f File, err error) {
 			return f, err
 		}
 	}
-	tabs, err := source.Tabs(ctx, w.order)
-	if err != nil {
-		return f, err
-	}
-	select { // steps 5 and 6 cost CPU, not requests
+	select { // from here on it costs CPU and memory, not requests
 	case w.s.writers <- struct{}{}:
 		defer func() { <-w.s.writers }()
 	case <-ctx.Done():
 		return f, context.Cause(ctx)
+	}
+	tabs, err := source.Tabs(ctx, w.order)
+	if err != nil {
+		return f, err
 	}
 	if err := w.advance(ctx, Inserting); err != nil {
 		return f, err

@@ -263,10 +263,7 @@ func TestFullDisk(t *testing.T) {
 	for _, room := range []int{0, 3000, 9000, 20_000} {
 		out := &full{room: room}
 		err := func() error {
-			b, err := newBook(bookOptions{work: run.Work{Lang: i18n.Korean}, layers: []Layer{Builtin{}}, now: noon, where: "/data", out: out})
-			if err != nil {
-				return err
-			}
+			b := newBook(bookOptions{work: run.Work{Lang: i18n.Korean}, layers: []Layer{Builtin{}}, now: noon, where: "/data", out: out})
 			defer b.Abandon()
 			if err := b.Insert(bg, sample(1, 5, 100), nil); err != nil {
 				return err
@@ -274,7 +271,7 @@ func TestFullDisk(t *testing.T) {
 			if err := b.Add(bg, sampleInfo(5)); err != nil {
 				return err
 			}
-			_, err = b.Finish(bg)
+			_, err := b.Finish(bg)
 			return err
 		}()
 		var stop *run.Stop
@@ -291,12 +288,9 @@ func TestFullDisk(t *testing.T) {
 // as one of the disk.
 func TestReadErrorsComeBackAsTheyAre(t *testing.T) {
 	broken := errs.E(errs.Unavailable, "archive.damaged", nil, "1", "AD", "2026-11-01")
-	b, err := newBook(bookOptions{work: run.Work{Lang: i18n.Korean}, now: noon, out: &memory{}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newBook(bookOptions{work: run.Work{Lang: i18n.Korean}, now: noon, out: &memory{}})
 	defer b.Abandon()
-	err = b.Insert(bg, []run.Tab{{Name: "AD", Open: func(context.Context) (table.Reader, error) { return nil, broken }}}, nil)
+	err := b.Insert(bg, []run.Tab{{Name: "AD", Open: func(context.Context) (table.Reader, error) { return nil, broken }}}, nil)
 	if !errors.Is(err, broken) || errors.As(err, new(*run.Stop)) {
 		t.Errorf("error %v", err)
 	}

@@ -41,7 +41,7 @@ func (o OutFile) Create(_ context.Context, w run.Work) (run.Workbook, error) {
 	}
 	return newBook(bookOptions{
 		work: w, layers: []Layer{Builtin{}}, now: time.Now(), object: o.path, where: dir, out: &aside{File: f, path: o.path},
-	})
+	}), nil
 }
 
 // Remove deletes the file.

@@ -61,14 +61,9 @@ type extraPart struct{ name, contentType string }
 
 var _ run.Workbook = (*book)(nil)
 
-func newBook(o bookOptions) (*book, error) {
-	b := &book{o: o, styles: newStyles(o.work.Lang), shared: newShared(), maxRows: maxRows}
-	b.c = newContainer(b.o.out, o.now)
-	if err := b.begin(); err != nil {
-		b.Abandon()
-		return nil, b.failed(err)
-	}
-	return b, nil
+// newBook writes nothing yet: while a run collects, its workbook costs nothing.
+func newBook(o bookOptions) *book {
+	return &book{o: o, styles: newStyles(o.work.Lang), shared: newShared(), maxRows: maxRows, c: newContainer(o.out, o.now)}
 }
 
 // failed gives an error in writing the file its message. What went wrong in
@@ -92,6 +87,9 @@ func (e readError) Unwrap() error { return e.error }
 // Insert writes one tab per report type, and further ones where the rows do
 // not find room. rows hears how many were written more, some thousand times.
 func (b *book) Insert(ctx context.Context, tabs []run.Tab, rows func(n int64)) error {
+	if err := b.begin(); err != nil {
+		return b.failed(err)
+	}
 	for _, t := range tabs {
 		if err := b.insert(ctx, t, rows); err != nil {
 			return b.failed(fmt.Errorf("write tab %s: %w", t.Name, err))
@@ -209,6 +207,7 @@ func (b *book) Abandon() {
 
 func (b *book) close() {
 	b.done = true
+	b.c.release()
 	if b.o.closed != nil {
 		b.o.closed()
 	}

@@ -82,7 +82,7 @@ func (d *Destination) Create(ctx context.Context, w run.Work) (run.Workbook, err
 			work: w, layers: layers, now: d.o.Now(), object: name, where: d.o.Dir, out: obj,
 			check:  func(ctx context.Context) error { return d.stillThere(ctx, name) },
 			closed: func() { d.mark(name, false) },
-		})
+		}), nil
 	}
 }
 

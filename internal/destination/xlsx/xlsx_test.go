@@ -56,10 +56,7 @@ func (m made) bytes(t testing.TB, tabs ...run.Tab) []byte {
 	if lang == "" {
 		lang = i18n.English
 	}
-	b, err := newBook(bookOptions{work: run.Work{Object: "w/r/1", Title: "Test", Lang: lang}, layers: m.layers, now: noon, object: "o", where: "dir", out: out})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newBook(bookOptions{work: run.Work{Object: "w/r/1", Title: "Test", Lang: lang}, layers: m.layers, now: noon, object: "o", where: "dir", out: out})
 	if m.maxRows > 0 {
 		b.maxRows = m.maxRows
 	}

@@ -3,6 +3,7 @@ package xlsx
 import (
 	"archive/zip"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/flate"
@@ -13,27 +14,32 @@ import (
 // file (measured, docs/spreadsheets.md).
 const compression = 2
 
+// deflaters are writers whose spreadsheet is done: each has 5 MB of tables.
+var deflaters sync.Pool
+
 // container is the zip file that a spreadsheet is, written as a stream.
 type container struct {
-	zip *zip.Writer
-	out *counted
-	at  time.Time
+	zip   *zip.Writer
+	out   *counted
+	at    time.Time
+	reuse *flate.Writer // one part is written at a time
 }
 
 func newContainer(w io.Writer, at time.Time) *container {
 	out := &counted{w: w}
-	z := zip.NewWriter(out)
-	var reuse *flate.Writer // one part is written at a time
-	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-		if reuse != nil {
-			reuse.Reset(w)
-			return reuse, nil
+	c := &container{zip: zip.NewWriter(out), out: out, at: at}
+	c.zip.RegisterCompressor(zip.Deflate, func(w io.Writer) (_ io.WriteCloser, err error) {
+		if c.reuse == nil {
+			c.reuse, _ = deflaters.Get().(*flate.Writer)
 		}
-		var err error
-		reuse, err = flate.NewWriter(w, compression)
-		return reuse, err
+		if c.reuse == nil {
+			c.reuse, err = flate.NewWriter(w, compression)
+			return c.reuse, err
+		}
+		c.reuse.Reset(w)
+		return c.reuse, nil
 	})
-	return &container{zip: z, out: out, at: at}
+	return c
 }
 
 // part begins a part; it ends where the next one begins.
@@ -52,6 +58,14 @@ func (c *container) put(name string, content []byte) error {
 }
 
 func (c *container) close() error { return c.zip.Close() }
+
+// release gives back what other containers can use. Nothing is written after it.
+func (c *container) release() {
+	if c.reuse != nil {
+		deflaters.Put(c.reuse)
+		c.reuse = nil
+	}
+}
 
 // counted counts what passes.
 type counted struct {

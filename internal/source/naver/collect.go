@@ -55,8 +55,9 @@ type collector struct {
 	listsRead int        // daily lists that this collecting has read
 
 	mu      sync.Mutex
-	snap    snapshot // of whoever holds the names
-	named   bool     // snap has news to store
+	snap    snapshot  // of whoever holds the names
+	scanned time.Time // what was stored before then was looked at for ids
+	named   bool      // snap has news to store
 	seen    *seen
 	fetched map[piece]bool
 	doubted []piece         // stored, and found to contradict the statistics
@@ -146,9 +147,6 @@ func (c *collector) collect(parent context.Context) error {
 		c.progress.Done(pl.total)
 		return c.keepCampaigns(ctx)
 	}
-	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
-		return err
-	}
 	c.tellGate(ctx, pl)
 	c.progress.Done(pl.total - len(pl.needs))
 	parallel, err := c.makeRoom(ctx, pl.needs)
@@ -216,11 +214,8 @@ func (c *collector) patient() bool {
 
 // held is what a run does whose day is not published: what does not depend on
 // that, then it waits until the next probe.
-func (c *collector) held(ctx context.Context, pl plan, again time.Time) (err error) {
+func (c *collector) held(ctx context.Context, pl plan, again time.Time) error {
 	c.progress.Done(pl.total - len(pl.needs))
-	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
-		return err
-	}
 	if err := c.readDaily(ctx); err != nil {
 		return err
 	}

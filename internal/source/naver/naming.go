@@ -28,9 +28,14 @@ func (c *collector) readDaily(ctx context.Context) error {
 		return err
 	}
 	defer leave()
+	known, err := c.s.names(ctx, c.o.CustomerID, func(string) bool { return false })
+	if err != nil {
+		return err
+	}
+	c.scanned = known.at
 	var all []*asking
 	for _, item := range daily {
-		switch l := c.snap.names.lists[item]; {
+		switch l := known.names.lists[item]; {
 		case c.s.o.Forgo.DailyLists:
 			all = append(all, &asking{item: masterItems[item]})
 		case l.read < c.today:
@@ -45,6 +50,9 @@ func (c *collector) readDaily(ctx context.Context) error {
 	if err := c.readLists(ctx, all); err != nil {
 		return err
 	}
+	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
+		return err
+	}
 	for _, a := range all {
 		if a.err != nil {
 			if err := c.fallBack(ctx, a); err != nil {
@@ -54,7 +62,9 @@ func (c *collector) readDaily(ctx context.Context) error {
 		}
 		c.take(a)
 	}
-	return c.save(ctx)
+	err = c.save(ctx)
+	c.snap = snapshot{} // thousands of names are not held while reports are made
+	return err
 }
 
 // deltaFrom is since when a list is to be read: zero for all of it.
@@ -66,20 +76,10 @@ func (c *collector) deltaFrom(l listState) time.Time {
 }
 
 // holdNames lets one collecting of the process work on the customer's names.
-// What another has stored while it waited is taken over.
+// They are read after it: another may have stored some while it waited.
 func (c *collector) holdNames(ctx context.Context) (leave func(), err error) {
-	leave, waited, err := c.s.flights.enter(ctx, piece{customer: c.o.CustomerID, report: namesReport}, c.o.Flow)
-	if err != nil || !waited {
-		return leave, err
-	}
-	snap, err := c.s.names(ctx, c.o.CustomerID, nil)
-	if err != nil {
-		leave()
-		return nil, err
-	}
-	snap.names.merge(c.snap.names)
-	c.snap = snap
-	return leave, nil
+	leave, _, err = c.s.flights.enter(ctx, piece{customer: c.o.CustomerID, report: namesReport}, c.o.Flow)
+	return leave, err
 }
 
 // take learns what a list says.
@@ -155,6 +155,9 @@ func (c *collector) finishNames(ctx context.Context, pl plan) error {
 		return err
 	}
 	defer leave()
+	if c.snap, err = c.s.names(ctx, c.o.CustomerID, nil); err != nil {
+		return err
+	}
 	if err := c.nameAll(ctx); err != nil {
 		return err
 	}
@@ -172,7 +175,7 @@ func (c *collector) scan(ctx context.Context, have []archive.Piece) error {
 		c.mu.Lock()
 		mine := c.fetched[piece{p.CustomerID, p.Report, p.Day}]
 		c.mu.Unlock()
-		if mine || p.Rows == 0 || p.StoredAt.Before(c.snap.at) {
+		if mine || p.Rows == 0 || p.StoredAt.Before(c.scanned) {
 			continue
 		}
 		schema := table.Schema{}
