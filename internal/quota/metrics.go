@@ -17,6 +17,9 @@ type metrics struct {
 	bound   *prometheus.Desc
 	paused  *prometheus.Desc
 	queue   *prometheus.Desc
+	line    *prometheus.Desc
+	slots   *prometheus.Desc
+	end     *prometheus.Desc
 	wire    *prometheus.Desc
 	handed  *prometheus.Desc
 	owned   *prometheus.Desc
@@ -36,6 +39,9 @@ func (g *Gate) Collector(name func(Scope) string) prometheus.Collector {
 		bound:   prometheus.NewDesc("imreport_gate_binding", "1 while most calls of a scope wait for it.", scope, nil),
 		paused:  prometheus.NewDesc("imreport_gate_paused", "1 while a scope's circuit is open after mass refusals.", scope, nil),
 		queue:   prometheus.NewDesc("imreport_gate_queue", "Calls that wait, by class.", []string{"class"}, nil),
+		line:    prometheus.NewDesc("imreport_gate_workspace_queue", "Calls that wait, by workspace.", []string{"workspace"}, nil),
+		slots:   prometheus.NewDesc("imreport_gate_workspace_slots_total", "Slots given, by shared scope and workspace.", []string{"scope", "id", "workspace"}, nil),
+		end:     prometheus.NewDesc("imreport_gate_expected_end_seconds", "Unix time by which all that is known now is expected to end; 0 while nobody knows or nothing waits.", nil, nil),
 		wire:    prometheus.NewDesc("imreport_gate_in_flight", "Calls on the wire.", nil, nil),
 		handed:  prometheus.NewDesc("imreport_gate_moved_total", "Licences that went to other processes.", nil, nil),
 		owned:   prometheus.NewDesc("imreport_gate_licences_owned", "Licences whose calls this process sends; 0 without a shared database.", nil, nil),
@@ -44,7 +50,7 @@ func (g *Gate) Collector(name func(Scope) string) prometheus.Collector {
 
 // Describe names the numbers.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.rate, m.sent, m.refused, m.bound, m.paused, m.queue, m.wire, m.handed, m.owned} {
+	for _, d := range []*prometheus.Desc{m.rate, m.sent, m.refused, m.bound, m.paused, m.queue, m.line, m.slots, m.end, m.wire, m.handed, m.owned} {
 		ch <- d
 	}
 }
@@ -55,6 +61,12 @@ type tally struct {
 	bound, paused, one  bool
 }
 
+// given is whose slots of a shared scope are counted.
+type given struct {
+	scope  Scope
+	tenant string
+}
+
 // Collect reads them.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.g.mu.Lock()
@@ -62,6 +74,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	at := e.at(time.Now())
 	all := map[Scope]tally{}
 	owned := 0.
+	slots := map[given]float64{}
 	for s, in := range e.scopes {
 		if e.leased[s.Kind] && at < in.lease {
 			owned++
@@ -78,13 +91,21 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		t.bound = t.bound || in.stats.binding(at)
 		t.paused = t.paused || in.paused > at && in.cool > 0
 		all[key] = t
+		for tenant, n := range in.slots {
+			slots[given{key, tenant}] += float64(n)
+		}
 	}
 	queue := map[Class]float64{Interactive: 0, Bulk: 0, Backfill: 0}
-	wire := 0.
+	line := map[string]float64{}
+	wire, end := 0., 0.
 	for _, d := range e.order {
 		wire += float64(d.wire)
 		for _, l := range d.lines {
 			queue[l.flow.Class] += float64(len(l.waiting))
+			line[l.flow.Tenant] += float64(len(l.waiting))
+		}
+		for _, x := range d.forecast(at) {
+			end = max(end, float64(e.time(x.to).UnixMilli())/1e3)
 		}
 	}
 	m.g.mu.Unlock()
@@ -106,6 +127,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for c, n := range queue {
 		gauge(m.queue, n, c.String())
 	}
+	for tenant, n := range line {
+		gauge(m.line, n, tenant)
+	}
+	for x, n := range slots {
+		count(m.slots, n, x.scope.Kind, x.scope.ID, x.tenant)
+	}
+	gauge(m.end, end)
 	gauge(m.wire, wire)
 	gauge(m.owned, owned)
 	count(m.handed, float64(m.g.moved.Load()))

@@ -120,10 +120,14 @@ func TestOwnerTellsOthersOfUsage(t *testing.T) {
 func TestMetricsShowNoCustomers(t *testing.T) {
 	g := New(Options{})
 	w := &wire{rate: 1000, tokens: 100, at: time.Now()}
+	f := g.Flow(FlowOptions{ID: "r", Tenant: "w1"})
 	for _, c := range []string{"c1", "c2"} {
-		if err := g.Do(t.Context(), nil, Call{Scopes: naver("secret", c)}, w.send); err != nil {
+		if err := g.Do(t.Context(), f, Call{Scopes: naver("secret", c)}, w.send); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for range 50 { // some of them wait
+		g.enqueue(f, Call{Scopes: naver("secret", "c1")})
 	}
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(g.Collector(func(s Scope) string { return strings.ToUpper(s.ID[:2]) }))
@@ -135,7 +139,7 @@ func TestMetricsShowNoCustomers(t *testing.T) {
 	for _, f := range families {
 		text += f.String() + "\n"
 	}
-	for _, want := range []string{"imreport_gate_rate_per_second", "imreport_gate_queue", `"SE"`, `"customer"`} {
+	for _, want := range []string{"imreport_gate_rate_per_second", "imreport_gate_queue", "imreport_gate_workspace_queue", "imreport_gate_workspace_slots_total", "imreport_gate_expected_end_seconds", `"SE"`, `"customer"`, `"w1"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not shown", want)
 		}
