@@ -304,6 +304,9 @@ func (c *collector) outcome(ctx context.Context, n need, f fetch, j job) (again,
 
 // download reads the report into the archive.
 func (c *collector) download(ctx context.Context, n need, j job, jobs int) error {
+	if err := c.askFirst(ctx, n, jobs); err != nil {
+		return err
+	}
 	r, err := c.s.client.download(ctx, c.w, string(j.URL))
 	if err != nil {
 		return err

@@ -167,12 +167,34 @@ const (
 	partOf = 0.95
 )
 
+// askFirst asks /stats before a report is read that nothing stored can be
+// compared with: while the request waits for the gate, the rows would wait in
+// memory, 5 MB for each report of a large account. What fails is asked for again
+// by whole.
+func (c *collector) askFirst(ctx context.Context, n need, jobs int) error {
+	if !c.comparable(n, jobs) {
+		return nil
+	}
+	least, err := c.usual(ctx, n)
+	if err == nil && math.IsInf(least, 1) {
+		if _, err = c.happened(ctx, n.day); err != nil && !fatal(err) {
+			err = nil
+		}
+	}
+	return err
+}
+
+// comparable reports whether /stats tells a sum of the piece, and is believed.
+func (c *collector) comparable(n need, jobs int) bool {
+	return n.t.told != toldNothing && n.day >= c.today-watchDays && jobs < noneMax
+}
+
 // whole reports whether a report can be all of its day, given the sum that
 // /stats tells too. Naver has answered with parts of a day now and then. /stats
 // is asked when the sum is much less than usual; asks is called before that,
 // since the request waits for the gate.
 func (c *collector) whole(ctx context.Context, n need, sum int64, jobs int, asks func()) error {
-	if n.t.told == toldNothing || n.day < c.today-watchDays || jobs >= noneMax {
+	if !c.comparable(n, jobs) {
 		return nil
 	}
 	usual, err := c.usual(ctx, n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,11 @@ func TestReadingKeepsNobodyFromAsking(t *testing.T) {
 // the gate, and those of other customers are read meanwhile.
 func TestDoubtHoldsNoReadingPlace(t *testing.T) {
 	st := newStage(t, nil, vendor.Options{}, nil)
+	st.must(st.order(st.busy()[0], 1, "AD"))
+	st.clock.forward(24 * time.Hour)
+	if _, err := st.sim.AddFault(vendor.Fault{Kind: "partial", Report: "AD", Keep: 0.05, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
 	waiting, answer := make(chan struct{}), make(chan struct{})
 	once := sync.OnceFunc(func() { close(waiting) })
 	st.seen.block = func(r *http.Request) bool {
@@ -123,10 +129,15 @@ func TestDoubtHoldsNoReadingPlace(t *testing.T) {
 		st.parsing <- struct{}{}
 	}
 	doubted := make(chan error, 1)
-	go func() { // nothing is stored of the days before, so that /stats is asked
+	go func() { // it is much less than on the day before, so that /stats is asked
 		doubted <- st.Collect(context.Background(), st.order(st.busy()[0], 1, "AD"), &progress{t: t})
 	}()
-	<-waiting
+	select {
+	case <-waiting:
+	case err := <-doubted:
+		_, all := st.seen.take()
+		t.Fatalf("ended with %v: %v", err, all)
+	}
 	select {
 	case st.parsing <- struct{}{}:
 		<-st.parsing
@@ -134,7 +145,23 @@ func TestDoubtHoldsNoReadingPlace(t *testing.T) {
 		t.Error("who waits for /stats holds a place")
 	}
 	close(answer)
-	if err := <-doubted; err != nil {
-		t.Error(err)
+	if err := <-doubted; err == nil {
+		t.Error("a part was believed")
+	}
+}
+
+// TestNothingIsReadInVain: /stats is asked before a report is read that nothing
+// can be compared with. Its rows would wait in memory meanwhile.
+func TestNothingIsReadInVain(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{}, nil)
+	st.must(st.order(st.busy()[0], 1, "EXPKEYWORD")) // reads the lists of the day, which are downloads too
+	st.seen.take()
+	st.must(st.order(st.busy()[0], 1, "AD"))
+	_, all := st.seen.take()
+	at := func(path string) int {
+		return slices.IndexFunc(all, func(call string) bool { return strings.Contains(call, path) })
+	}
+	if stats, read := at("/stats"), at("/report-download"); stats < 0 || read < stats {
+		t.Errorf("read before /stats: %v", all)
 	}
 }
