@@ -3,7 +3,6 @@ package morning
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"imreport/internal/account"
@@ -20,7 +19,7 @@ func TestTroubleInMidMorning(t *testing.T) {
 		t.Skip("plays a morning")
 	}
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := Scenario{Name: "trouble", Profile: "perlicence", Accounts: 4, PerAccount: 2, Campaigns: 2, AdGroups: 4, Keywords: 10,
 			LastDays: 4, Refetch: 3, Write: time.Second, Seed: 2}
