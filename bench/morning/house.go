@@ -71,7 +71,8 @@ func (h *house) open(ctx context.Context) (err error) {
 	incidents := incident.New(h.d, h.jobs, log)
 	h.keys = account.New(h.d, h.jobs, h.box, incidents, log)
 	h.keys.OnUsable(func(ctx context.Context, keyID string) error {
-		return h.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
+		_, err := h.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
+		return err
 	})
 	store, err := archive.NewDir(filepath.Join(h.dir, "archive"))
 	if err != nil {
@@ -83,7 +84,7 @@ func (h *house) open(ctx context.Context) (err error) {
 		RefetchDays: h.refetch, Forgo: h.forgo,
 		Published: func(table.Day) {
 			go func() {
-				if _, err := h.runs.WakeReason(ctx, run.CodePlatformPreparing); err != nil && ctx.Err() == nil {
+				if _, err := h.runs.WakeSubject(ctx, run.CodePlatformPreparing, naver.Preparing); err != nil && ctx.Err() == nil {
 					log.Warn("wake", "error", err)
 				}
 			}()

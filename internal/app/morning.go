@@ -91,7 +91,9 @@ func (a *App) missedMorning(ctx context.Context, tx *db.Tx, workspaceID string, 
 }
 
 func (a *App) morningOnTime(ctx context.Context, tx *db.Tx, workspaceID string) error {
-	_, err := a.incidents.Resolve(ctx, tx, workspaceID, morningMissed, allMornings, a.now())
+	// Not that of the same day: people would never hear of it.
+	now := a.now()
+	_, err := a.incidents.ResolveOlder(ctx, tx, workspaceID, morningMissed, allMornings, table.DayOf(now).Start(), now)
 	return err
 }
 

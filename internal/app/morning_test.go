@@ -82,7 +82,13 @@ func TestAMissedMorningIsAnAlert(t *testing.T) {
 		}{
 			{func(tx *db.Tx) error { return a.missedMorning(ctx, tx, f.WorkspaceID, time.Now()) }, 1},
 			{func(tx *db.Tx) error { return a.missedMorning(ctx, tx, f.WorkspaceID, time.Now()) }, 1},
-			{func(tx *db.Tx) error { return a.morningOnTime(ctx, tx, f.WorkspaceID) }, 0},
+			{func(tx *db.Tx) error { return a.morningOnTime(ctx, tx, f.WorkspaceID) }, 1}, // of the same day: they must hear of it
+			{func(tx *db.Tx) error {
+				if _, err := tx.Exec(ctx, `UPDATE incident SET last_us = $1`, db.US(time.Now().AddDate(0, 0, -1))); err != nil {
+					return err
+				}
+				return a.morningOnTime(ctx, tx, f.WorkspaceID)
+			}, 0},
 		} {
 			if err := a.d.InTx(ctx, step.do); err != nil {
 				t.Fatal(err)

@@ -83,7 +83,8 @@ func (a *App) joinKeys() {
 		return []account.Dependent{{Kind: "raw_data", Count: n}}, err
 	})
 	a.keys.OnUsable(func(ctx context.Context, keyID string) error {
-		return a.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
+		_, err := a.runs.WakeSubject(ctx, run.CodeKeyInvalid, keyID)
+		return err
 	})
 	a.keys.OnChange(func(ctx context.Context, tx *db.Tx, e account.Event) error {
 		if e.What != account.Tuned {
@@ -136,7 +137,7 @@ func (a *App) published(table.Day) {
 				return
 			case <-time.After(pause):
 			}
-			n, err := a.runs.WakeReason(ctx, run.CodePlatformPreparing)
+			n, err := a.runs.WakeSubject(ctx, run.CodePlatformPreparing, naver.Preparing)
 			if err != nil {
 				a.log.WarnContext(ctx, "runs that waited for Naver go on later", "error", err)
 			} else if n > 0 {

@@ -165,8 +165,13 @@ func (s *Service) Open(ctx context.Context, tx *db.Tx, workspaceID string, r Rep
 
 // Resolve ends the open incident of a kind about a subject, if there is one.
 func (s *Service) Resolve(ctx context.Context, tx *db.Tx, workspaceID string, kind Kind, subject string, now time.Time) (bool, error) {
+	return s.ResolveOlder(ctx, tx, workspaceID, kind, subject, now.AddDate(100, 0, 0), now) // whatever other processes' clocks say
+}
+
+// ResolveOlder is Resolve for an incident that was last met before an instant.
+func (s *Service) ResolveOlder(ctx context.Context, tx *db.Tx, workspaceID string, kind Kind, subject string, before, now time.Time) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE incident SET resolved_us = $4
-		WHERE workspace_id = $1 AND kind = $2 AND subject = $3 AND resolved_us = 0`, workspaceID, kind, subject, db.US(now))
+		WHERE workspace_id = $1 AND kind = $2 AND subject = $3 AND resolved_us = 0 AND last_us < $5`, workspaceID, kind, subject, db.US(now), db.US(before))
 	if err != nil {
 		return false, fmt.Errorf("resolve incident %s of %s: %w", kind, subject, err)
 	}

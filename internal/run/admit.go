@@ -157,6 +157,12 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, r Run, rd report.RawData
 
 // join lets a request share the run that is open already.
 func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run, error) {
+	overtaken := overtakes(r, req)
+	if overtaken {
+		if err := s.overtake(ctx, tx, &r, req.Cause); err != nil {
+			return r, err
+		}
+	}
 	if r.State.Waiting() {
 		r.Class, r.Force = min(r.Class, req.Class), r.Force || req.Force
 		r.GateClass = r.Class
@@ -173,6 +179,9 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 				return r, err
 			}
 		}
+		if overtaken && r.Parked && r.Reason == CodePlatformPreparing {
+			return r, s.unpark(ctx, tx, &r)
+		}
 		return r, s.hurry(ctx, tx, &r, req)
 	}
 	// Active: what it has read may be older than the request, so the
@@ -188,7 +197,7 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 		}
 		// One that waits for what is late serves the others as well, but not
 		// the other way round.
-		if next.Cause != Late && next.Cause != Repair {
+		if !next.Cause.Second() {
 			next.Cause = req.Cause
 		}
 	} else {
@@ -203,6 +212,28 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 		return r, err
 	}
 	return r, s.hurry(ctx, tx, &r, req)
+}
+
+// overtakes reports whether r waits, in line or for the platform, for what req
+// can do without: a second refresh for a report that is late.
+func overtakes(r Run, req Request) bool {
+	return r.Cause.Second() && !req.Cause.Second() && (r.State.Waiting() || r.Parked)
+}
+
+// overtake makes r what was asked for now: it takes up today's definition and
+// goes on without what is late. The second refresh is then asked for anew, by
+// whoever asked for this one.
+func (s *Service) overtake(ctx context.Context, tx *db.Tx, r *Run, cause Cause) error {
+	if r.State.Active() {
+		if err := s.backInLine(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	r.Cause = cause
+	if _, err := tx.Exec(ctx, `UPDATE run SET cause = $2 WHERE id = $1`, r.ID, r.Cause); err != nil {
+		return fmt.Errorf("overtake run %s: %w", r.ID, err)
+	}
+	return nil
 }
 
 // lend makes the requests of the lane's active run as urgent as those who wait

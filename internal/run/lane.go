@@ -208,23 +208,13 @@ func (s *Service) sameBlock(ctx context.Context, tx *db.Tx, r Run) (bool, error)
 }
 
 // WakeSubject lets every run go on that waits for reason about subject: after
-// a key was repaired, its runs.
-func (s *Service) WakeSubject(ctx context.Context, reason Code, subject string) error {
+// a key was repaired, its runs; once the platform has published, all that waited
+// for it. It returns how many.
+func (s *Service) WakeSubject(ctx context.Context, reason Code, subject string) (int, error) {
 	ids, err := db.All(ctx, s.d, db.Value[string], `SELECT id FROM run
 		WHERE state BETWEEN 1 AND 6 AND parked AND reason = $1 AND subject = $2 ORDER BY class, ticket`, reason, subject)
 	if err != nil {
-		return fmt.Errorf("runs that wait for %s: %w", subject, err)
-	}
-	return forEach(ids, func(id string) error { return s.wake(ctx, id, false) })
-}
-
-// WakeReason lets every run go on that waits for reason at a time of its own:
-// once the platform has published, all that waited for it. It returns how many.
-func (s *Service) WakeReason(ctx context.Context, reason Code) (int, error) {
-	ids, err := db.All(ctx, s.d, db.Value[string], `SELECT id FROM run
-		WHERE state BETWEEN 1 AND 6 AND parked AND reason = $1 ORDER BY class, ticket`, reason)
-	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("runs that wait for %s: %w", subject, err)
 	}
 	return len(ids), forEach(ids, func(id string) error { return s.wake(ctx, id, false) })
 }
@@ -260,6 +250,16 @@ func (s *Service) block(ctx context.Context, r Run, stop *Stop, wake time.Time, 
 			return err
 		}
 		if err := s.park(ctx, tx, &cur, stop.Reason, stop.Args, stop.Subject, wake); err != nil {
+			return err
+		}
+		// Who asked meanwhile and need not wait for what it waits for, goes on.
+		if req, open, err := s.asked(ctx, tx, cur); err != nil {
+			return err
+		} else if open && overtakes(cur, req) {
+			if _, err := tx.Exec(ctx, `UPDATE run SET again_class = -1 WHERE id = $1`, cur.ID); err != nil {
+				return err
+			}
+			_, err := s.join(ctx, tx, cur, req)
 			return err
 		}
 		_, err = s.promoteNext(ctx, tx, cur.Lane)
@@ -327,7 +327,7 @@ func (s *Service) end(ctx context.Context, tx *db.Tx, r Run, e ended) error {
 		if err != nil {
 			return fmt.Errorf("file of raw data %s: %w", r.RawDataID, err)
 		}
-		if len(e.late) > 0 && s.o.Lacks != nil {
+		if s.o.Lacks != nil {
 			if err := s.o.Lacks(ctx, tx, r, e.late); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"testing"
+	"time"
 
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
@@ -50,6 +51,76 @@ func TestLateTypes(t *testing.T) {
 		}
 		if it, err := h.Item(bg, workspace, rd.ID); err != nil || it.Status.DataThrough != v.Definition.To {
 			t.Errorf("%+v %v", it.Status, err)
+		}
+	})
+}
+
+// A run that waits for a late report is no obstacle to who can do without: it
+// becomes theirs, whether it waits already or is still collecting.
+func TestWhoNeedNotWaitGoesOn(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		lacks := 0
+		h := newHouse(t, d, func(o *Options) {
+			o.Lacks = func(_ context.Context, _ *db.Tx, _ Run, late []LatePiece) error {
+				lacks += len(late)
+				return nil
+			}
+		})
+		hold := make(chan struct{})
+		h.src.set(func(_ context.Context, o Order, p Progress) error {
+			if o.Late == nil {
+				<-hold
+				return &Stop{Do: Park, Reason: CodePlatformPreparing, Until: time.Now().Add(time.Hour)}
+			}
+			p.Plan(1)
+			p.Done(1)
+			o.Late.Pieces = []LatePiece{{Report: "AD_CONVERSION", Day: o.To}}
+			return nil
+		})
+		h.start(t)
+		rd, r := h.rawData(t, "l1", quota.Bulk)
+		h.ended(t, r.ID)
+		ask := func(c Cause, class quota.Class) Run {
+			t.Helper()
+			r, err := h.Refresh(bg, workspace, rd.ID, Request{Class: class, Cause: c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		state := func(id string) View {
+			t.Helper()
+			v, err := h.Get(bg, workspace, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		for i, parked := range []bool{true, false} {
+			if parked {
+				close(hold)
+			} else {
+				hold = make(chan struct{})
+			}
+			late := ask(Late, quota.Bulk)
+			await(t, "the late run", func() bool {
+				v := state(late.ID)
+				return v.State == Importing && v.Parked == parked
+			})
+			click := ask(Manual, quota.Interactive)
+			if click.ID != late.ID {
+				t.Errorf("another run though one is open")
+			}
+			if !parked {
+				close(hold)
+			}
+			v := h.ended(t, click.ID)
+			if v.State != Success || v.Reason != CodeLateTypes || v.Cause != Manual || lacks != i+2 {
+				t.Errorf("parked %v: %v %s %s, lacks %d", parked, v.State, v.Reason, v.Cause, lacks)
+			}
+			if it, err := h.Item(bg, workspace, rd.ID); err != nil || it.Status.State != Success {
+				t.Errorf("parked %v: %+v %v", parked, it.Status, err)
+			}
 		}
 	})
 }

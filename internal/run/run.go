@@ -30,6 +30,10 @@ const (
 	Repair    Cause = "repair" // the platform restated a day
 )
 
+// Second reports whether the run was asked for because a spreadsheet lacks
+// something: it waits until that is there.
+func (c Cause) Second() bool { return c == Late || c == Repair }
+
 // Kinds of runs.
 const (
 	KindCreate = "create" // until one has succeeded
@@ -103,8 +107,8 @@ type Options struct {
 	// Revisions lists what the platform restated since the last filling, for
 	// the info tab; may be nil.
 	Revisions func(ctx context.Context, o Order, since time.Time) ([]Revision, error)
-	// Lacks hears, in the transaction that ends a run well, of the pieces that
-	// it went on without; nil: runs wait for all of them.
+	// Lacks hears, in each transaction that ends a run well, of the pieces that
+	// it went on without, if any; nil: runs wait for all of them.
 	Lacks func(ctx context.Context, tx *db.Tx, r Run, late []LatePiece) error
 	// RetryFor is how long transient faults are retried; 0 means 6 h.
 	RetryFor time.Duration

@@ -117,7 +117,7 @@ func TestALateMorningDoesNotFillTheLog(t *testing.T) {
 		t.Errorf("half an hour has added %d rows to %d", after-before, before)
 	}
 	h.src.set(nil)
-	if n, err := h.WakeReason(bg, CodePlatformPreparing); err != nil || n != 2 {
+	if n, err := h.WakeSubject(bg, CodePlatformPreparing, "naver"); err != nil || n != 2 {
 		t.Fatalf("%d were woken, want 2: %v", n, err)
 	}
 	for _, id := range []string{a.ID, b.ID} {
@@ -184,7 +184,7 @@ func TestPauseWhereItWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.src.set(nil)
-		if n, err := h.WakeReason(bg, CodePlatformPreparing); err != nil || n != 0 {
+		if n, err := h.WakeSubject(bg, CodePlatformPreparing, ""); err != nil || n != 0 {
 			t.Fatalf("%d woke, %v", n, err)
 		}
 		h.state(t, r.ID, Importing, CodePaused)

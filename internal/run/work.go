@@ -59,7 +59,7 @@ func (w *worker) prepare(ctx context.Context) (err error) {
 		Routine: r.Cause != Manual, Flow: w.flow, Guard: w.guard,
 	}
 	// What was asked for because something was missing waits until it is there.
-	if w.s.o.Lacks != nil && r.Cause != Late && r.Cause != Repair {
+	if w.s.o.Lacks != nil && !r.Cause.Second() {
 		w.order.Late = &w.late
 	}
 	return nil

@@ -146,7 +146,7 @@ func TestADeadKeyStopsItsRunsUntilItIsRepaired(t *testing.T) {
 	}
 	h.src.set(nil)
 	h.keys.set("k", false)
-	if err := h.WakeSubject(bg, CodeKeyInvalid, "k"); err != nil {
+	if _, err := h.WakeSubject(bg, CodeKeyInvalid, "k"); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{r.ID, later.ID} {

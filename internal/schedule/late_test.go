@@ -35,6 +35,25 @@ func account(t *testing.T, d *db.DB) {
 	}
 }
 
+// ends lets the open run of a raw data end, begun at an instant and filled with
+// AD and AD_CONVERSION of the day.
+func ends(t *testing.T, s *Service, id string, st run.State, began time.Time, day table.Day) {
+	t.Helper()
+	err := s.d.InTx(t.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE run SET state = $2, ended_us = $3 WHERE raw_data_id = $1 AND state BETWEEN 1 AND 6`,
+			id, st, db.US(began.Add(time.Second)))
+		if err != nil || st == run.Failed {
+			return err
+		}
+		r := run.Run{RawDataID: id, WorkspaceID: "w", StartedAt: began}
+		r.Definition.Reports, r.Definition.From, r.Definition.To = []string{"AD", "AD_CONVERSION"}, day, day
+		return s.Lacks(t.Context(), tx, r, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lacks notes that a raw data was filled without a report.
 func lacks(t *testing.T, s *Service, id string, p run.LatePiece) {
 	t.Helper()
@@ -54,6 +73,7 @@ func TestLateReports(t *testing.T) {
 		}
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
+		s.now = func() time.Time { return now }
 		day := table.DayOf(now) - 1
 		for _, id := range []string{"a", "b", "c"} {
 			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
@@ -70,10 +90,7 @@ func TestLateReports(t *testing.T) {
 		if h.second("a", run.Late) != 1 || asked() != 1 {
 			t.Fatalf("%d ask, want one", asked())
 		}
-		// Its run has succeeded: the report is published.
-		if _, err := d.Exec(t.Context(), `UPDATE refresh SET run_id = 'a' WHERE cause = 'late'`); err != nil {
-			t.Fatal(err)
-		}
+		ends(t, s, "a", run.Success, now.Add(90*time.Second), day) // the report is published
 		tick(t, s, now.Add(2*time.Minute))
 		tick(t, s, now.Add(3*time.Minute))
 		if asked() != 3 {
@@ -90,6 +107,7 @@ func TestDoubtfulReports(t *testing.T) {
 		}
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
+		s.now = func() time.Time { return now }
 		for _, id := range []string{"a", "b"} {
 			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
 			lacks(t, s, id, run.LatePiece{Report: "AD", Day: table.DayOf(now) - 1, Doubtful: true, Again: now})
@@ -116,6 +134,7 @@ func TestSecondRefreshWaits(t *testing.T) {
 		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
+		s.now = func() time.Time { return now }
 		all := []string{"broken", "gone", "inline", "paused", "plain"}
 		for _, id := range all {
 			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
@@ -168,6 +187,7 @@ func TestRepair(t *testing.T) {
 			all = append(all, rd)
 			put(t, d, c.id, run.Success, "", kst(24, 7, 30))
 			exec(`UPDATE raw_data_state SET file = '{}' WHERE raw_data_id = $1`, c.id)
+			exec(`UPDATE raw_data SET paused = $2 WHERE id = $1`, c.id, c.paused)
 		}
 		now := kst(24, 9, 0)
 		// Its run had begun before and ended after: it may have read the old ones.
@@ -190,6 +210,89 @@ func TestRepair(t *testing.T) {
 				t.Errorf("%s was repaired %d times, want %d", id, got, want)
 			}
 		}
+		// A pause puts it off, and a second restatement brings another repair; but
+		// only when the first has ended, and not for who was filled since.
+		exec(`UPDATE raw_data SET paused = $1`, false)
+		restate := func(at time.Time) {
+			t.Helper()
+			now = at
+			if err := d.InTx(ctx, func(tx *db.Tx) error { return s.Restated(ctx, tx, "77", "AD", table.DayOf(at)-5, "finder") }); err != nil {
+				t.Fatal(err)
+			}
+			tick(t, s, at)
+		}
+		restate(now.Add(2 * time.Minute))
+		for id, want := range map[string]int{"paused": 1, "shows": 1} {
+			if got := h.second(id, run.Repair); got != want {
+				t.Errorf("after the pause %s was repaired %d times, want %d", id, got, want)
+			}
+		}
+		ends(t, s, "paused", run.Success, now.Add(time.Minute), table.DayOf(now)-5)
+		ends(t, s, "shows", run.Success, now.Add(-time.Minute), table.DayOf(now)-5) // it had read before
+		tick(t, s, now.Add(2*time.Minute))
+		for id, want := range map[string]int{"paused": 1, "shows": 2} {
+			if got := h.second(id, run.Repair); got != want {
+				t.Errorf("after their ends %s was repaired %d times, want %d", id, got, want)
+			}
+		}
+		// One that failed is asked for once more after hours.
+		ends(t, s, "shows", run.Failed, now.Add(3*time.Minute), 0)
+		tick(t, s, now.Add(5*time.Minute))
+		if got := h.second("shows", run.Repair); got != 2 {
+			t.Errorf("asked again at once: %d", got)
+		}
+		tick(t, s, now.Add(7*time.Hour))
+		if got := h.second("shows", run.Repair); got != 3 {
+			t.Errorf("a repair that failed is lost: %d", got)
+		}
+	})
+}
+
+// Whoever cannot find out does not keep the others from asking, and who did not
+// want to wait leaves the second refresh to come.
+func TestTheOneWhoAsksIsHeldUp(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(t.Context(), q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		account(t, d)
+		h, s := newHouse(t, d)
+		now := kst(24, 9, 0)
+		s.now = func() time.Time { return now }
+		day := table.DayOf(now) - 1
+		for _, id := range []string{"a", "b", "c"} {
+			put(t, d, id, run.Success, run.CodeLateTypes, kst(24, 7, 30))
+			lacks(t, s, id, run.LatePiece{Report: "AD_CONVERSION", Day: day, Again: now})
+		}
+		want := func(ids ...int) {
+			t.Helper()
+			for i, id := range []string{"a", "b", "c"} {
+				if got := h.second(id, run.Late); got != ids[i] {
+					t.Errorf("%s asks %d times, want %d", id, got, ids[i])
+				}
+			}
+		}
+		tick(t, s, now)
+		want(1, 0, 0)
+		exec(`UPDATE run SET reason = 'retrying', state = 4, parked = $1 WHERE raw_data_id = 'a' AND state = 2`, true)
+		tick(t, s, now.Add(5*time.Second))
+		want(1, 1, 0)
+		tick(t, s, now.Add(10*time.Second))
+		want(1, 1, 0)
+		// A click takes b's run over; it ends without the report.
+		exec(`UPDATE run SET cause = 'manual', state = 4 WHERE raw_data_id = 'b' AND state = 2`)
+		tick(t, s, now.Add(15*time.Second))
+		want(1, 1, 1)
+		ends(t, s, "c", run.Success, now.Add(20*time.Second), day)
+		exec(`UPDATE run SET state = 7 WHERE raw_data_id = 'b' AND state = 4`)
+		lacks(t, s, "b", run.LatePiece{Report: "AD_CONVERSION", Day: day, Again: now.Add(time.Minute)})
+		tick(t, s, now.Add(30*time.Second))
+		want(1, 1, 1)
+		tick(t, s, now.Add(time.Minute))
+		want(1, 2, 1)
 	})
 }
 

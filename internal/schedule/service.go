@@ -146,7 +146,10 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 			continue
 		}
 		skip := rules.skip(m, now)
-		ok, cerr := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, skip, now)
+		if skip != "" && m.at.At.After(now) {
+			continue // until then it may be resumed, opened or the holiday taken back
+		}
+		ok, cerr := s.claim(ctx, m.rd, m.at.Day, run.Scheduled, m.at.At, skip, "", now)
 		if ctx.Err() != nil {
 			return started, ctx.Err()
 		}
@@ -157,8 +160,8 @@ func (s *Service) Tick(ctx context.Context, now time.Time) (started int, err err
 		}
 	}
 	for _, more := range []func() (int, error){
+		func() (int, error) { return 0, s.repairs(ctx, all, now) },
 		func() (int, error) { return s.lates(ctx, now) },
-		func() (int, error) { return s.repairs(ctx, all, now) },
 		func() (int, error) { return 0, s.forget(ctx, now) },
 		func() (int, error) { return 0, s.digests(ctx, rules, now) },
 	} {

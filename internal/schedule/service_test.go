@@ -39,7 +39,7 @@ func (h *house) Scheduled(context.Context, db.Queryer) ([]report.RawData, error)
 	return out, nil
 }
 
-func (h *house) RefreshTx(_ context.Context, tx *db.Tx, _, id string, req run.Request) (run.Run, error) {
+func (h *house) RefreshTx(ctx context.Context, tx *db.Tx, _, id string, req run.Request) (run.Run, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
@@ -53,7 +53,14 @@ func (h *house) RefreshTx(_ context.Context, tx *db.Tx, _, id string, req run.Re
 		defer h.mu.Unlock()
 		h.asked[id+" "+string(req.Cause)]++
 	})
-	return run.Run{ID: db.NewID()}, nil
+	r := run.Run{ID: db.NewID()}
+	// Stands in line as a real one does, where the raw data is stored.
+	_, err := tx.Exec(ctx, `INSERT INTO run (id, raw_data_id, workspace_id, lane_id, kind, cause, class, gate_class, force, ticket, state, reason, reason_args,
+		subject, parked, wake_us, epoch, lease_owner, lease_until_us, promoted_us, cancel_requested, again_class, again_force, again_cause, deadline_us,
+		definition, attempt, fault_us, done, total, file, created_us, started_us, ended_us)
+		SELECT $1, d.id, d.workspace_id, d.id, 'update', $3, 1, 1, FALSE, 1, 2, 'lane_busy', '', '', FALSE, 0, 1, '', 0, 0, FALSE, -1, FALSE, '', 0, '', 0, 0, 0, 0, '', 0, 0, 0
+		FROM raw_data d WHERE d.id = $2 AND NOT EXISTS (SELECT 1 FROM run o WHERE o.raw_data_id = d.id AND o.state BETWEEN 1 AND 6)`, r.ID, id, string(req.Cause))
+	return r, err
 }
 
 func (h *house) count(id string) int {
@@ -92,6 +99,24 @@ func tick(t *testing.T, s *Service, when time.Time) int {
 
 func kst(day, hour, minute int) time.Time {
 	return time.Date(2026, 11, day, hour, minute, 0, 0, table.KST)
+}
+
+// A morning is not left out before its time: until then a pause may end.
+func TestPauseEndsInTime(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, s := newHouse(t, d, daily("resumed", "07:30", report.ReadyBy), daily("paused", "07:30", report.ReadyBy))
+		h.all[0].Paused, h.all[1].Paused = true, true
+		tick(t, s, kst(24, 6, 0))
+		tick(t, s, kst(24, 7, 15)) // when it would have begun
+		h.all[0].Paused = false
+		tick(t, s, kst(24, 7, 27))
+		tick(t, s, kst(24, 7, 31))
+		h.all[1].Paused = false
+		tick(t, s, kst(24, 7, 32))
+		if h.count("resumed") != 1 || h.count("paused") != 0 {
+			t.Errorf("resumed %d, paused %d", h.count("resumed"), h.count("paused"))
+		}
+	})
 }
 
 func TestTick(t *testing.T) {

@@ -32,12 +32,15 @@ const silence = 10 * time.Minute
 // claim notes the refresh (rd, day, cause) and admits its run, in one
 // transaction. A second claim, of whatever process, does nothing: claimed is
 // false. With skip the morning is noted as left out and no run is admitted.
-func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, cause run.Cause, due time.Time, skip Skip, now time.Time) (claimed bool, err error) {
+// before is the run of the same refresh that is known to have ended, or to have
+// been taken over, without bringing what is lacking; "" if there was none.
+func (s *Service) claim(ctx context.Context, rd report.RawData, day table.Day, cause run.Cause, due time.Time, skip Skip, before string, now time.Time) (claimed bool, err error) {
 	err = s.d.InTx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `
 			INSERT INTO refresh (raw_data_id, day, cause, workspace_id, run_id, skipped, due_us, asked_us)
-			VALUES ($1, $2, $3, $4, '', $5, $6, $7) ON CONFLICT (raw_data_id, day, cause) DO NOTHING`,
-			rd.ID, int64(day), string(cause), rd.WorkspaceID, string(skip), db.US(due), db.US(now))
+			VALUES ($1, $2, $3, $4, '', $5, $6, $7) ON CONFLICT (raw_data_id, day, cause) DO UPDATE
+				SET run_id = '', due_us = excluded.due_us, asked_us = excluded.asked_us WHERE refresh.run_id = $8 AND refresh.run_id <> ''`,
+			rd.ID, int64(day), string(cause), rd.WorkspaceID, string(skip), db.US(due), db.US(now), before)
 		if claimed = n == 1; err != nil || !claimed || skip != "" {
 			return err
 		}

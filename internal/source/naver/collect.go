@@ -160,7 +160,7 @@ func (c *collector) collect(parent context.Context) error {
 	worst := c.fetchAll(ctx, cancel, pl.needs, parallel)
 	again, err := c.doubtedNeeds(ctx)
 	if err == nil && ctx.Err() == nil && len(again) > 0 {
-		c.progress.Plan(pl.total + len(again))
+		c.progress = silent{} // they were counted as stored
 		worst = either(worst, c.fetchAll(ctx, cancel, again, parallel))
 	}
 	err = either(err, naming.Wait())

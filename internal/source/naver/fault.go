@@ -199,10 +199,10 @@ func stop(c account.Credential, err error) error {
 		t.do, t.reason = run.Retry, run.CodePlatformError
 	}
 	s := &run.Stop{Do: t.do, Reason: t.reason, Until: f.until, Args: append([]any{f.key()}, f.arguments()...), Err: refused(c, err)}
-	switch t.reason {
-	case run.CodeKeyInvalid:
+	switch {
+	case t.reason == run.CodeKeyInvalid:
 		s.Subject = c.ID
-	case run.CodePlatformPreparing:
+	case f.class == preparing: // one that waits because of doubtful numbers is woken by nothing but time
 		s.Subject = Preparing
 	}
 	return s

@@ -27,6 +27,7 @@ func (c *collector) without(err error) error {
 		lacks[p.Day]++
 		published := c.s.ready.since(p.Day)
 		switch {
+		case p.Doubtful && slices.Contains(c.doubted, piece{c.o.CustomerID, p.Report, p.Day}): // an earlier version is there
 		case p.Day < c.today-table.Day(c.s.o.RefetchDays), lacks[p.Day] >= len(c.o.Reports):
 			return err // nothing of the day is there
 		case !p.Doubtful && (published.IsZero() || now.Before(published.Add(lateGrace*c.s.o.ProbeInterval))):

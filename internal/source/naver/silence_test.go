@@ -154,7 +154,7 @@ func TestDoubtHoldsNoReadingPlace(t *testing.T) {
 // can be compared with. Its rows would wait in memory meanwhile.
 func TestNothingIsReadInVain(t *testing.T) {
 	st := newStage(t, nil, vendor.Options{}, nil)
-	st.must(st.order(st.busy()[0], 1, "EXPKEYWORD")) // reads the lists of the day, which are downloads too
+	st.must(st.order(st.busy()[0], 1, "AD_CONVERSION")) // reads the lists of the day, which are downloads too
 	st.seen.take()
 	st.must(st.order(st.busy()[0], 1, "AD"))
 	_, all := st.seen.take()
