@@ -516,6 +516,24 @@ func TestAPartWithoutHistory(t *testing.T) {
 	}
 }
 
+// TestTypesAreCompared: on days long before yesterday nothing tells that a report
+// is a part but another one of the same day.
+func TestTypesAreCompared(t *testing.T) {
+	st := newStage(t, nil, vendor.Options{Keywords: 60}, nil)
+	o := st.order(st.busy()[0], 7, "AD", "AD_DETAIL")
+	day := o.To - 4
+	if _, err := st.sim.AddFault(vendor.Fault{Kind: "partial", Report: "AD_DETAIL", Day: day.String(), Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	st.must(o)
+	if calls, _ := st.seen.take(); calls[postJob] != 15 {
+		t.Errorf("%d jobs for 14 reports and one part", calls[postJob])
+	}
+	o.From, o.To, o.Reports = day, day, []string{"AD_DETAIL"}
+	rt, _ := typeOf("AD_DETAIL")
+	st.compare(o, rt)
+}
+
 // TestAStoredPartIsDoubted: what is stored and contradicts the statistics,
 // whoever asks them, is fetched again by the next who reads it; those who show
 // it are told. What Naver stayed with is not asked for again.

@@ -158,8 +158,13 @@ func (c *collector) collect(parent context.Context) error {
 	var naming errgroup.Group
 	naming.Go(func() error { return c.readDaily(ctx) })
 	worst := c.fetchAll(ctx, cancel, pl.needs, parallel)
-	again, err := c.doubtedNeeds(ctx)
-	if err == nil && ctx.Err() == nil && len(again) > 0 {
+	var again []need
+	if ctx.Err() == nil {
+		if err = c.compareTypes(ctx); err == nil {
+			again, err = c.doubtedNeeds(ctx)
+		}
+	}
+	if err == nil && len(again) > 0 {
 		c.progress = silent{} // they were counted as stored
 		worst = either(worst, c.fetchAll(ctx, cancel, again, parallel))
 	}

@@ -126,7 +126,7 @@ func (c *collector) claim(ctx context.Context, n need) (f fetch, waited bool, er
 // new as it is wanted.
 func (c *collector) arrivedMeanwhile(ctx context.Context, n need) (bool, error) {
 	p, ok, err := c.s.o.Archive.Get(ctx, n.key())
-	if err != nil || !ok {
+	if err != nil || !ok || !p.DoubtedAt.IsZero() {
 		return false, err
 	}
 	return !p.StoredAt.Before(c.began) || !n.again && !c.s.stale(p, c.o.Force, c.began, c.today), nil

@@ -288,6 +288,49 @@ func (c *collector) doubt(ctx context.Context, day table.Day, a activity) error 
 	return nil
 }
 
+// compareTypes asks /stats about the days of which types that count the same
+// impressions do not agree, when one of them was just fetched: one is a part.
+func (c *collector) compareTypes(ctx context.Context) error {
+	pieces, err := c.s.o.Archive.Current(ctx, Platform, c.o.CustomerID, toldTypes(), max(c.o.From, c.today-watchDays), c.o.To)
+	if err != nil {
+		return err
+	}
+	type span struct {
+		least, most float64
+		fresh       bool
+	}
+	days := map[table.Day]span{}
+	for _, p := range pieces {
+		t, _ := typeOf(p.Report)
+		if t.told != toldImpressions {
+			continue
+		}
+		n := p.Sums[t.told.column()]
+		d, ok := days[p.Day]
+		if !ok {
+			d.least = n
+		}
+		c.mu.Lock()
+		fresh := c.fetched[piece{p.CustomerID, p.Report, p.Day}]
+		c.mu.Unlock()
+		days[p.Day] = span{min(d.least, n), max(d.most, n), d.fresh || fresh}
+	}
+	for day, d := range days {
+
+		if !d.fresh || d.least >= partOf*d.most {
+			continue
+		}
+		a, err := c.happened(ctx, day)
+		if err == nil {
+			err = c.doubt(ctx, day, a) // the day may have been asked for before all of it was stored
+		}
+		if err != nil && fatal(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // wants reports whether the order shows the piece.
 func (c *collector) wants(k archive.Key) bool {
 	return k.CustomerID == c.o.CustomerID && k.Day >= c.o.From && k.Day <= c.o.To && slices.Contains(c.o.Reports, k.Report)
