@@ -47,7 +47,10 @@ type Line struct {
 	// At is when it was filled; for those to come, when it is expected.
 	At   time.Time `json:"at"`
 	Code run.Code  `json:"reason,omitempty"`
-	Args []any     `json:"-"`
+	// Args are what the sentence of Code speaks of, in the order of its
+	// placeholders. They are kept with the digest: it is written from what was
+	// stored.
+	Args []any `json:"reason_args,omitempty"`
 	// Why is what will keep one to come from being ready in time.
 	Why Why `json:"why,omitempty"`
 }

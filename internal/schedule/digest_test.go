@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -76,6 +77,34 @@ func TestMorningDigest(t *testing.T) {
 		}
 		if told["mail"] != 1 || told["slack"] != 1 || told["webhook"] != 1 {
 			t.Errorf("told %v", told)
+		}
+	})
+}
+
+// What is delivered is read back from the database: the arguments of a reason
+// must survive that, or people read "{0}".
+func TestADigestKeepsTheArgumentsOfItsReasons(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		due := kst(24, 7, 30)
+		put(t, d, "again", run.UpdateWaiting, run.CodeRetrying, due)
+		if _, err := d.Exec(t.Context(), `UPDATE run SET reason_args = '[3,"x"]'`); err != nil {
+			t.Fatal(err)
+		}
+		h := &house{asked: map[string]int{}}
+		var got Digest
+		s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h, Deliver: func(_ context.Context, _ string, d Digest) (bool, error) {
+			got = d
+			return true, nil
+		}})
+		tick(t, s, kst(24, 7, 31))
+		if err := s.deliver(t.Context(), digestArgs{"w", int64(table.DayOf(due)), MorningDigest, "mail"}); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Late) != 1 || fmt.Sprint(got.Late[0].Args...) != fmt.Sprint(3, "x") {
+			t.Errorf("delivered %+v", got.Late)
 		}
 	})
 }
