@@ -109,6 +109,43 @@ func TestADigestKeepsTheArgumentsOfItsReasons(t *testing.T) {
 	})
 }
 
+// A refresh by hand after the morning does not make the morning late. One that
+// was needed because the morning's run failed, or that the morning only joined
+// on its way, counts as it did.
+func TestWhenAMorningWasDone(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(t.Context(), q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
+		due, asked := kst(24, 8, 32), kst(24, 7, 47)
+		own, byHand := kst(24, 8, 31), kst(24, 8, 42)
+		for _, c := range []struct {
+			id      string
+			state   run.State // of the morning's own run
+			started time.Time
+		}{{"done", run.Success, kst(24, 8, 0)}, {"failed", run.Failed, kst(24, 8, 0)}, {"joined", run.Success, kst(24, 7, 40)}} {
+			put(t, d, c.id, c.state, "", due)
+			exec(`UPDATE refresh SET asked_us = $2 WHERE raw_data_id = $1`, c.id, db.US(asked))
+			exec(`UPDATE run SET started_us = $2, ended_us = $3 WHERE id = $1`, c.id, db.US(c.started), db.US(own))
+			exec(`UPDATE raw_data_state SET filled_us = $2 WHERE raw_data_id = $1`, c.id, db.US(byHand))
+		}
+		_, s := newHouse(t, d)
+		got, err := s.Morning(t.Context(), "w", table.DayOf(due), kst(24, 9, 0))
+		if err != nil || len(got.Done) != 3 {
+			t.Fatalf("%+v %v", got, err)
+		}
+		for _, l := range got.Done {
+			if want := map[string]time.Time{"done": own, "failed": byHand, "joined": byHand}[l.RawDataID]; !l.At.Equal(want) {
+				t.Errorf("%s was done at %s, want %s", l.RawDataID, l.At.In(table.KST), want)
+			}
+		}
+	})
+}
+
 func TestEvening(t *testing.T) {
 	d := dbtest.SQLite(t)
 	h := &house{all: []report.RawData{daily("huge", "07:30", report.ReadyBy), daily("small", "08:30", report.ReadyBy)}, asked: map[string]int{}}
