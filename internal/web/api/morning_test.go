@@ -35,6 +35,13 @@ func TestMornings(t *testing.T) {
 		if !strings.Contains(string(a.raw), "daily_at") || !strings.Contains(string(a.raw), "idle_days") {
 			t.Errorf("not all fields are named: %s", a.raw)
 		}
+		a = c.do("PUT", "/morning/settings", `{"holidays":[{"day":"2020-12-25","name":"지난 날"}]}`).want(422)
+		if !strings.Contains(string(a.raw), `"holidays"`) || !strings.Contains(string(a.raw), "2020-12-25") {
+			t.Errorf("the past day is not named: %s", a.raw)
+		}
+		if a = c.do("GET", "/morning/settings", "").want(200); !strings.Contains(string(a.raw), "2030-12-25") {
+			t.Errorf("a coming holiday was lost: %s", a.raw)
+		}
 		a = c.do("POST", "/morning/settings/test", "").want(200)
 		for _, want := range []string{`"channel":"slack","sent":true`, `"channel":"webhook","sent":false`, "404"} {
 			if !strings.Contains(string(a.raw), want) {
