@@ -42,6 +42,10 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
+	barred, err := s.unreachable(ctx, workspaceID)
+	if err != nil {
+		return nil, err
+	}
 	var out []Coming
 	for _, rd := range all {
 		if rd.WorkspaceID != workspaceID {
@@ -59,7 +63,7 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 		s.mu.Lock()
 		c.Calls = s.costs[rd.ID].cost.Calls
 		s.mu.Unlock()
-		out = append(out, c)
+		out = append(out, c.barred(rd, barred))
 	}
 	slices.SortFunc(out, func(a, b Coming) int {
 		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Name, b.Name), cmp.Compare(a.RawDataID, b.RawDataID))

@@ -44,7 +44,8 @@ type Line struct {
 	RawDataID string    `json:"raw_data_id"`
 	Name      string    `json:"name"`
 	Due       time.Time `json:"due"`
-	// At is when it was filled; for those to come, when it is expected.
+	// At is when it was filled; for those to come, when it is expected. Zero: it
+	// was not, or will not be.
 	At   time.Time `json:"at"`
 	Code run.Code  `json:"reason,omitempty"`
 	// Args are what the sentence of Code speaks of, in the order of its
@@ -171,7 +172,8 @@ func (s *Service) Evening(ctx context.Context, workspaceID string, day table.Day
 		return out, err
 	}
 	for _, c := range coming {
-		if c.Mode == report.StartAt || c.Start.IsZero() {
+		// What cannot be reached needs no plan to be late.
+		if c.Why != WhyKey && (c.Mode == report.StartAt || c.Start.IsZero()) {
 			continue
 		}
 		if c.Skip != "" {
