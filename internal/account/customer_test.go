@@ -303,3 +303,34 @@ func TestReach(t *testing.T) {
 		}
 	})
 }
+
+// An account is out of reach while its key is dead, and from when the platform
+// refused it until it or its key is proved or changed.
+func TestUnreachable(t *testing.T) {
+	each(t, func(f *fixture) {
+		k := f.key(f.a)
+		a := f.account(k, "1")
+		other := f.account(f.key(f.b), "1")
+		barred := func(want bool, refused map[string]time.Time) {
+			t.Helper()
+			got, err := f.Unreachable(bg, f.a, refused)
+			f.ok(err)
+			if got[a.ID] != want || got[other.ID] {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+		refused := map[string]time.Time{a.ID: t0.Add(time.Hour)}
+		barred(false, nil)
+		barred(true, refused)
+		f.ok(f.MarkProved(bg, a.ID, t0.Add(2*time.Hour)))
+		barred(false, refused)
+		refused[a.ID] = t0.Add(3 * time.Hour)
+		barred(true, refused)
+		secret := secretB
+		_, err := f.UpdateKey(bg, f.a, k.ID, KeyChange{Secret: &secret}, t0.Add(4*time.Hour))
+		f.ok(err)
+		barred(false, refused)
+		f.invalid(k, nil)
+		barred(true, nil)
+	})
+}

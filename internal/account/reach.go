@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"imreport/internal/db"
@@ -63,4 +64,28 @@ func (s *Service) Reach(ctx context.Context, a Account, now time.Time) (access A
 		return OutOfReach, why, nil
 	}
 	return NotChecked, why, ctx.Err()
+}
+
+// Unreachable are the ad accounts of a workspace that its keys will not reach
+// as things stand: the key is known to be dead, or the platform refused the
+// account, and neither it nor its key was proved or changed since. refused says
+// when the platform did that last, by account id.
+func (s *Service) Unreachable(ctx context.Context, workspaceID string, refused map[string]time.Time) (map[string]bool, error) {
+	out := map[string]bool{}
+	_, err := db.All(ctx, s.d, func(r db.Scanner) (struct{}, error) {
+		var id string
+		var usable bool
+		var proved, changed, keyChanged int64
+		err := r.Scan(&id, &usable, &proved, &changed, &keyChanged)
+		at, ok := refused[id]
+		if !usable || ok && db.US(at) >= max(proved, changed, keyChanged) {
+			out[id] = true
+		}
+		return struct{}{}, err
+	}, `SELECT a.id, coalesce(k.state, '') = 'valid', a.proved_us, a.updated_us, coalesce(k.updated_us, 0)
+		FROM ad_account a LEFT JOIN api_key k ON k.id = a.api_key_id WHERE a.workspace_id = $1`, workspaceID)
+	if err != nil {
+		return nil, fmt.Errorf("unreachable accounts of workspace %s: %w", workspaceID, err)
+	}
+	return out, nil
 }

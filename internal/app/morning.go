@@ -31,8 +31,8 @@ func (a *App) buildMorning(context.Context) error {
 	a.tryChannels = told.Try
 	a.mornings = schedule.New(a.d, a.jobs, schedule.Options{
 		Log: a.log, Runs: a.runs, Reports: a.reports, Estimate: a.morningCost, Rate: a.rate, Zone: a.people.Zone, Box: a.box,
-		Deliver: told.Deliver,
-		Missed:  a.missedMorning, OnTime: a.morningOnTime, Now: a.now,
+		Unreachable: a.keys.Unreachable, Deliver: told.Deliver,
+		Missed: a.missedMorning, OnTime: a.morningOnTime, Now: a.now,
 	})
 	return nil
 }

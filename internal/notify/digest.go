@@ -384,10 +384,19 @@ func (n *Digests) words(d schedule.Digest, w workspace.Workspace) words {
 	if d.Kind == schedule.EveningDigest {
 		v.Title, v.Lead = t("evening.title", w.Name, len(d.Late)), t("evening.lead")
 		section(t("evening.late", len(d.Late)), d.Late, func(x schedule.Line) string {
+			if x.Why == schedule.WhyKey {
+				return t("evening.line.key", x.Name, clock(x.Due))
+			}
 			return t("evening.line", x.Name, clock(x.Due), clock(x.At))
 		})
-		for _, why := range []schedule.Why{schedule.WhyRate, schedule.WhyOpens} {
-			if slices.ContainsFunc(d.Late, func(x schedule.Line) bool { return x.Why == why }) {
+		because := func(why schedule.Why) func(schedule.Line) bool {
+			return func(x schedule.Line) bool { return x.Why == why }
+		}
+		if !slices.ContainsFunc(d.Late, func(x schedule.Line) bool { return x.Why != schedule.WhyKey }) {
+			v.Lead = t("evening.lead.key") // nothing was calculated
+		}
+		for _, why := range []schedule.Why{schedule.WhyKey, schedule.WhyRate, schedule.WhyOpens} {
+			if slices.ContainsFunc(d.Late, because(why)) {
 				v.Notes = append(v.Notes, t("evening.help."+string(why)))
 			}
 		}

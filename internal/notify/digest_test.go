@@ -229,6 +229,11 @@ func TestDigestWords(t *testing.T) {
 	}
 	evening := schedule.Digest{Kind: schedule.EveningDigest, Late: []schedule.Line{{Name: "X", Why: schedule.WhyOpens}}}
 	w.Lang = i18n.English
+	dead := schedule.Digest{Kind: schedule.EveningDigest, Late: []schedule.Line{{Name: "X", Why: schedule.WhyKey, Due: sample().Done[0].At}}}
+	if got := digests(schedule.Channels{}, true).words(dead, w).text(); !strings.Contains(got, "- X · due 07:12, cannot be refreshed") ||
+		!strings.Contains(got, "Repair the key") || strings.Contains(got, "expected") || strings.Contains(got, "learned") {
+		t.Error(got)
+	}
 	if got := digests(schedule.Channels{}, true).words(evening, w).text(); !strings.Contains(got, "will probably not be ready") ||
 		!strings.Contains(got, "04:00 in Korea") || strings.Contains(got, "another API key") {
 		t.Error(got)

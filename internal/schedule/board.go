@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -41,6 +42,10 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
+	barred, err := s.unreachable(ctx, workspaceID)
+	if err != nil {
+		return nil, err
+	}
 	var out []Coming
 	for _, rd := range all {
 		if rd.WorkspaceID != workspaceID {
@@ -58,7 +63,7 @@ func (s *Service) Coming(ctx context.Context, workspaceID string, now time.Time)
 		s.mu.Lock()
 		c.Calls = s.costs[rd.ID].cost.Calls
 		s.mu.Unlock()
-		out = append(out, c)
+		out = append(out, c.barred(rd, barred))
 	}
 	slices.SortFunc(out, func(a, b Coming) int {
 		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Name, b.Name), cmp.Compare(a.RawDataID, b.RawDataID))
@@ -73,12 +78,22 @@ type Preferences struct {
 	Channels
 }
 
+// today is the day that it is for a workspace: Korea's or, where that has not
+// begun in its own zone, the one before.
+func (s *Service) today(ctx context.Context, workspaceID string, now time.Time) table.Day {
+	day := table.DayOf(now)
+	if at, ok := s.onDayOf(ctx, workspaceID, "12:00", now); ok {
+		day = min(day, table.Day(time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC).Unix()/86400))
+	}
+	return day
+}
+
 // Preferences are a workspace's, with the holidays from today on.
 func (s *Service) Preferences(ctx context.Context, workspaceID string, now time.Time) (p Preferences, err error) {
 	if p.Setting, err = s.Setting(ctx, workspaceID); err != nil {
 		return p, err
 	}
-	if p.Holidays, err = s.Holidays(ctx, workspaceID, table.DayOf(now)); err != nil {
+	if p.Holidays, err = s.Holidays(ctx, workspaceID, s.today(ctx, workspaceID, now)); err != nil {
 		return p, err
 	}
 	p.Channels, err = s.Channels(ctx, workspaceID)
@@ -111,11 +126,36 @@ func (p Preferences) Wrong() (wrong []errs.Field) {
 	return append(wrong, p.Channels.mistakes()...)
 }
 
+// past is what is wrong with holidays before today that are not kept already.
+// Those that are may come back: a page that was opened before midnight sends
+// the whole list.
+func (s *Service) past(ctx context.Context, workspaceID string, all []Holiday, today table.Day) ([]errs.Field, error) {
+	if !slices.ContainsFunc(all, func(h Holiday) bool { return h.Day < today }) {
+		return nil, nil
+	}
+	kept, err := s.Holidays(ctx, workspaceID, math.MinInt32)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		if h.Day < today && !slices.ContainsFunc(kept, func(k Holiday) bool { return k.Day == h.Day }) {
+			return []errs.Field{{Name: "holidays", Key: "schedule.holiday_past", Args: []any{h.Day.String()}}}, nil
+		}
+	}
+	return nil, nil
+}
+
 // SetPreferences keeps a workspace's preferences; holidays from today on are
-// replaced; all of it or nothing. An errs.Error of Kind Invalid names what is wrong.
+// replaced, earlier ones stay; all of it or nothing. An errs.Error of Kind
+// Invalid names what is wrong.
 func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Preferences, now time.Time) error {
 	p.WorkspaceID = workspaceID
-	if wrong := p.Wrong(); len(wrong) > 0 {
+	today := s.today(ctx, workspaceID, now)
+	past, err := s.past(ctx, workspaceID, p.Holidays, today)
+	if err != nil {
+		return err
+	}
+	if wrong := append(p.Wrong(), past...); len(wrong) > 0 {
 		return errs.InvalidFields(wrong...)
 	}
 	seal := func(v, what string) string {
@@ -124,7 +164,7 @@ func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Pref
 		}
 		return s.o.Box.Seal(v, subject(workspaceID, what))
 	}
-	err := s.d.InTx(ctx, func(tx *db.Tx) error {
+	err = s.d.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO schedule_setting (workspace_id, daily_at, skip_weekends, idle_days, slack_url, webhook_url, webhook_secret, digest_mail)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -136,7 +176,7 @@ func (s *Service) SetPreferences(ctx context.Context, workspaceID string, p Pref
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day >= $2`, workspaceID, int64(table.DayOf(now))); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM holiday WHERE workspace_id = $1 AND day >= $2`, workspaceID, int64(today)); err != nil {
 			return err
 		}
 		for _, h := range p.Holidays {

@@ -44,10 +44,14 @@ type Line struct {
 	RawDataID string    `json:"raw_data_id"`
 	Name      string    `json:"name"`
 	Due       time.Time `json:"due"`
-	// At is when it was filled; for those to come, when it is expected.
+	// At is when it was filled; for those to come, when it is expected. Zero: it
+	// was not, or will not be.
 	At   time.Time `json:"at"`
 	Code run.Code  `json:"reason,omitempty"`
-	Args []any     `json:"-"`
+	// Args are what the sentence of Code speaks of, in the order of its
+	// placeholders. They are kept with the digest: it is written from what was
+	// stored.
+	Args []any `json:"reason_args,omitempty"`
 	// Why is what will keep one to come from being ready in time.
 	Why Why `json:"why,omitempty"`
 }
@@ -71,6 +75,9 @@ func (digestArgs) Kind() string { return "schedule.digest" }
 // Morning is what has become of a workspace's refreshes that were due on the
 // Korean day by the instant now. What counts is the raw data, not the run that
 // the schedule asked for: a person may have tried again after it failed.
+// When it was done is the end of the refresh's own run, where that ended well:
+// later fillings do not make a morning late. A run that was joined after it had
+// begun is not its own, because another one follows it.
 func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day, now time.Time) (Digest, error) {
 	out := Digest{WorkspaceID: workspaceID, Kind: MorningDigest, Day: day, Done: []Line{}, Late: []Line{}, NeedsYou: []Line{}}
 	type row struct {
@@ -89,9 +96,10 @@ func (s *Service) Morning(ctx context.Context, workspaceID string, day table.Day
 		}
 		return v, err
 	}, `SELECT f.raw_data_id, d.name, f.skipped, f.due_us, CASE WHEN s.filled_us >= f.asked_us THEN 7 ELSE coalesce(r.state, -1) END,
-			CASE WHEN s.filled_us >= f.asked_us THEN s.filled_us ELSE 0 END, coalesce(r.reason, ''), coalesce(r.reason_args, '')
+			CASE WHEN s.filled_us >= f.asked_us THEN coalesce(o.ended_us, s.filled_us) ELSE 0 END, coalesce(r.reason, ''), coalesce(r.reason_args, '')
 		FROM refresh f JOIN raw_data d ON d.id = f.raw_data_id AND d.deleted_us = 0
 		LEFT JOIN raw_data_state s ON s.raw_data_id = f.raw_data_id LEFT JOIN run r ON r.id = s.run_id
+		LEFT JOIN run o ON o.id = f.run_id AND o.state = 7 AND o.started_us >= f.asked_us
 		WHERE f.workspace_id = $1 AND f.day = $2 AND f.cause = 'scheduled' ORDER BY d.name, d.id`,
 		workspaceID, int64(day-1))
 	if err != nil {
@@ -164,7 +172,8 @@ func (s *Service) Evening(ctx context.Context, workspaceID string, day table.Day
 		return out, err
 	}
 	for _, c := range coming {
-		if c.Mode == report.StartAt || c.Start.IsZero() {
+		// What cannot be reached needs no plan to be late.
+		if c.Why != WhyKey && (c.Mode == report.StartAt || c.Start.IsZero()) {
 			continue
 		}
 		if c.Skip != "" {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -76,6 +77,71 @@ func TestMorningDigest(t *testing.T) {
 		}
 		if told["mail"] != 1 || told["slack"] != 1 || told["webhook"] != 1 {
 			t.Errorf("told %v", told)
+		}
+	})
+}
+
+// What is delivered is read back from the database: the arguments of a reason
+// must survive that, or people read "{0}".
+func TestADigestKeepsTheArgumentsOfItsReasons(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`); err != nil {
+			t.Fatal(err)
+		}
+		due := kst(24, 7, 30)
+		put(t, d, "again", run.UpdateWaiting, run.CodeRetrying, due)
+		if _, err := d.Exec(t.Context(), `UPDATE run SET reason_args = '[3,"x"]'`); err != nil {
+			t.Fatal(err)
+		}
+		h := &house{asked: map[string]int{}}
+		var got Digest
+		s := New(d, jobs.New(d, jobs.Options{}), Options{Runs: h, Reports: h, Deliver: func(_ context.Context, _ string, d Digest) (bool, error) {
+			got = d
+			return true, nil
+		}})
+		tick(t, s, kst(24, 7, 31))
+		if err := s.deliver(t.Context(), digestArgs{"w", int64(table.DayOf(due)), MorningDigest, "mail"}); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Late) != 1 || fmt.Sprint(got.Late[0].Args...) != fmt.Sprint(3, "x") {
+			t.Errorf("delivered %+v", got.Late)
+		}
+	})
+}
+
+// A refresh by hand after the morning does not make the morning late. One that
+// was needed because the morning's run failed, or that the morning only joined
+// on its way, counts as it did.
+func TestWhenAMorningWasDone(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := d.Exec(t.Context(), q, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
+		due, asked := kst(24, 8, 32), kst(24, 7, 47)
+		own, byHand := kst(24, 8, 31), kst(24, 8, 42)
+		for _, c := range []struct {
+			id      string
+			state   run.State // of the morning's own run
+			started time.Time
+		}{{"done", run.Success, kst(24, 8, 0)}, {"failed", run.Failed, kst(24, 8, 0)}, {"joined", run.Success, kst(24, 7, 40)}} {
+			put(t, d, c.id, c.state, "", due)
+			exec(`UPDATE refresh SET asked_us = $2 WHERE raw_data_id = $1`, c.id, db.US(asked))
+			exec(`UPDATE run SET started_us = $2, ended_us = $3 WHERE id = $1`, c.id, db.US(c.started), db.US(own))
+			exec(`UPDATE raw_data_state SET filled_us = $2 WHERE raw_data_id = $1`, c.id, db.US(byHand))
+		}
+		_, s := newHouse(t, d)
+		got, err := s.Morning(t.Context(), "w", table.DayOf(due), kst(24, 9, 0))
+		if err != nil || len(got.Done) != 3 {
+			t.Fatalf("%+v %v", got, err)
+		}
+		for _, l := range got.Done {
+			if want := map[string]time.Time{"done": own, "failed": byHand, "joined": byHand}[l.RawDataID]; !l.At.Equal(want) {
+				t.Errorf("%s was done at %s, want %s", l.RawDataID, l.At.In(table.KST), want)
+			}
 		}
 	})
 }

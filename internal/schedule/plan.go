@@ -63,7 +63,7 @@ type Slot struct {
 // Why says what keeps a deadline from being met.
 type Why string
 
-// What is in the way.
+// What is in the way of a plan; WhyKey is found without one.
 const (
 	WhyRate  Why = "rate"  // more requests than the learned rate allows
 	WhyOpens Why = "opens" // the platform has not published yesterday by then

@@ -47,6 +47,10 @@ type Options struct {
 	Every time.Duration
 	// Zone is a workspace's zone; nil means Asia/Seoul.
 	Zone func(ctx context.Context, workspaceID string) (string, error)
+	// Unreachable are the ad accounts of a workspace that its keys will not reach;
+	// refused is when the platform refused one last, as far as raw data still show
+	// it. Nil: every account is reached.
+	Unreachable func(ctx context.Context, workspaceID string, refused map[string]time.Time) (map[string]bool, error)
 	// Box seals the addresses of channels.
 	Box *seal.Box
 	// Deliver tells people; nil: nobody is told.

@@ -131,7 +131,7 @@ func newHouse(t testing.TB, d *db.DB) *house {
 		TryChannels: func(context.Context, string) ([]schedule.Trial, error) {
 			return []schedule.Trial{{Channel: "slack", Sent: true}, {Channel: "webhook", Why: schedule.NotTaken, Status: 404}}, nil
 		},
-		Mornings: schedule.New(d, h.jobs, schedule.Options{Runs: h.runs, Reports: reports, Box: box}),
+		Mornings: schedule.New(d, h.jobs, schedule.Options{Runs: h.runs, Reports: reports, Box: box, Unreachable: h.keys.Unreachable}),
 		Expected: func(run.View) *quota.Range { return h.expected },
 		NextRefresh: func(r report.RawData) time.Time {
 			if r.Schedule == nil {

@@ -46,6 +46,7 @@ type (
 		StartAt   *time.Time `json:"start_at"`
 		ReadyAt   *time.Time `json:"ready_at"`
 		Late      bool       `json:"late"`
+		Why       *string    `json:"why"`
 		Requests  int        `json:"requests"`
 		Skipped   *string    `json:"skipped"`
 		Help      *string    `json:"help"`
@@ -108,7 +109,7 @@ func (a *API) getMorning(ctx context.Context, c *rest.Call, _ *rest.None) (d mor
 			Late: x.Late, Requests: x.Calls, Skipped: filled(string(x.Skip))}
 		if x.Late {
 			help := i18n.T(c.Lang, "morning.late."+string(x.Why))
-			v.Help = &help
+			v.Why, v.Help = filled(string(x.Why)), &help
 		}
 		d.Coming = append(d.Coming, v)
 	}
