@@ -46,7 +46,7 @@ type Line struct {
 	Due       time.Time `json:"due"`
 	// At is when it was filled; for those to come, when it is expected. Zero: it
 	// was not, or will not be.
-	At   time.Time `json:"at"`
+	At   time.Time `json:"at,omitzero"`
 	Code run.Code  `json:"reason,omitempty"`
 	// Args are what the sentence of Code speaks of, in the order of its
 	// placeholders. They are kept with the digest: it is written from what was
