@@ -35,7 +35,7 @@ type Config struct {
 
 	ProbeInterval  time.Duration `name:"probe-interval" env:"IMREPORT_PROBE_INTERVAL" default:"1m" help:"How often to ask whether Naver has published yesterday."`
 	ReportDeadline time.Duration `name:"report-deadline" env:"IMREPORT_REPORT_DEADLINE" default:"10m" help:"A report job that takes longer is created again, once."`
-	RefusalBudget  float64       `name:"refusal-budget" env:"IMREPORT_REFUSAL_BUDGET" default:"0.8" help:"Percent of refused calls (429) that learning a platform's rate may cost, 0.2 to 3."`
+	RefusalBudget  float64       `name:"refusal-budget" env:"IMREPORT_REFUSAL_BUDGET" default:"0.7" help:"Percent of refused calls (429) that learning a platform's rate may cost, 0.2 to 3."`
 	RetryFor       time.Duration `name:"retry-for" env:"IMREPORT_RETRY_FOR" default:"6h" help:"How long passing faults are retried before a run fails."`
 
 	LogLevel  slog.Level `name:"log-level" env:"IMREPORT_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`

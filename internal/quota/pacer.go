@@ -7,10 +7,10 @@ import "math"
 // prints; docs/quota.md says what each one buys.
 const (
 	margin   = 1.5   // slots of pause after a refusal: tokens that the server's bucket gets back
-	restMin  = 1.2   // what it may come down to while no call after a pause is refused,
+	restMin  = 1.0   // what it may come down to while no call after a pause is refused,
 	restMax  = 2.    // and up to where such calls are refused: refusals count there
 	floor    = 0.5   // calls per second that no scope falls below
-	budget0  = 0.008 // share of refusals that learning may cost
+	budget0  = 0.007 // share of refusals that learning may cost
 	budgetHi = 0.03  // and where third parties make the refusals noisy
 	hiMemory = 600.  // seconds that the level before a step down is remembered
 	early    = 0.5   // slots that a customer's call may go before its time

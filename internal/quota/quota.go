@@ -155,7 +155,7 @@ type Tuning struct {
 	// for its customers' own limits too.
 	HeadRoom float64
 	// Refusals is the share of refused calls that learning may cost: the 429
-	// budget p, 0.002 to 0.03; 0 means 0.008. Less is calmer and a little
+	// budget p, 0.002 to 0.03; 0 means 0.007. Less is calmer and a little
 	// slower.
 	Refusals float64
 }
