@@ -7,6 +7,7 @@ import (
 
 	"imreport/internal/db"
 	"imreport/internal/db/dbtest"
+	"imreport/internal/i18n"
 	"imreport/internal/quota"
 )
 
@@ -152,4 +153,23 @@ func TestBackfillYields(t *testing.T) {
 			t.Errorf("order %v", got)
 		}
 	})
+}
+
+// A second refresh does not say that yesterday's numbers are missing.
+func TestSentence(t *testing.T) {
+	for _, c := range []struct {
+		code  Code
+		cause Cause
+		want  string
+	}{
+		{CodePlatformPreparing, Scheduled, "reason.platform_preparing"},
+		{CodePlatformPreparing, "", "reason.platform_preparing"},
+		{CodePlatformPreparing, Late, "reason.platform_preparing.second"},
+		{CodePlatformPreparing, Repair, "reason.platform_preparing.second"},
+		{CodeRetrying, Late, "reason.retrying"},
+	} {
+		if got := c.code.Sentence(c.cause); got != c.want || !i18n.Has(got) {
+			t.Errorf("%s of %q: %s, want %s", c.code, c.cause, got, c.want)
+		}
+	}
 }

@@ -49,6 +49,15 @@ func (s State) Ended() bool { return s == Failed || s == Success }
 // sentence "reason.CODE" of package i18n.
 type Code string
 
+// Sentence is the key of a reason's text beside a run of the cause; cause "" is
+// none. A second refresh waits for less than a whole day.
+func (c Code) Sentence(cause Cause) string {
+	if c == CodePlatformPreparing && cause.Second() {
+		return "reason.platform_preparing.second"
+	}
+	return "reason." + string(c)
+}
+
 // The reasons.
 const (
 	CodeNone                   Code = ""

@@ -46,6 +46,14 @@ type Status struct {
 	Open        *View // the open run, nil when none is
 }
 
+// Cause is why the open run was asked for; "" when none is open.
+func (s Status) Cause() Cause {
+	if s.Open == nil {
+		return ""
+	}
+	return s.Open.Cause
+}
+
 // Item is a raw data with where it stands.
 type Item struct {
 	report.RawData

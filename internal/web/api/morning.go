@@ -119,7 +119,7 @@ func (a *API) getMorning(ctx context.Context, c *rest.Call, _ *rest.None) (d mor
 func morningLines(l i18n.Lang, all []schedule.Line) []morningLine {
 	out := make([]morningLine, 0, len(all))
 	for _, x := range all {
-		out = append(out, morningLine{RawDataID: x.RawDataID, Name: x.Name, DueAt: x.Due, At: instant(x.At), Reason: reasonOf(l, x.Code, x.Args)})
+		out = append(out, morningLine{RawDataID: x.RawDataID, Name: x.Name, DueAt: x.Due, At: instant(x.At), Reason: reasonOf(l, x.Code, "", x.Args)})
 	}
 	return out
 }

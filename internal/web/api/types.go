@@ -138,17 +138,17 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-func reasonOf(l i18n.Lang, code run.Code, args []any) *reason {
+func reasonOf(l i18n.Lang, code run.Code, cause run.Cause, args []any) *reason {
 	if code == run.CodeNone {
 		return nil
 	}
-	return &reason{Code: string(code), Text: i18n.T(l, "reason."+string(code), args...)}
+	return &reason{Code: string(code), Text: i18n.T(l, code.Sentence(cause), args...)}
 }
 
 // reasonOfRun adds what only an open run has: until when it waits, and its
 // place in line.
 func reasonOfRun(l i18n.Lang, v run.View) *reason {
-	r := reasonOf(l, v.Reason, v.ReasonArgs)
+	r := reasonOf(l, v.Reason, v.Cause, v.ReasonArgs)
 	if r == nil {
 		return nil
 	}
@@ -200,7 +200,7 @@ func (a *API) statusItem(l i18n.Lang, v run.View) statusItem {
 }
 
 func logRow(l i18n.Lang, r run.LogRow) logDoc {
-	return logDoc{Seq: r.Seq, RunID: r.RunID, State: r.State, StateName: r.State.String(), Reason: reasonOf(l, r.Code, r.Args), At: r.At}
+	return logDoc{Seq: r.Seq, RunID: r.RunID, State: r.State, StateName: r.State.String(), Reason: reasonOf(l, r.Code, "", r.Args), At: r.At}
 }
 
 func (a *API) rawDataDoc(l i18n.Lang, it run.Item, acc account.Account) rawDataDoc {
@@ -208,7 +208,7 @@ func (a *API) rawDataDoc(l i18n.Lang, it run.Item, acc account.Account) rawDataD
 	d := rawDataDoc{
 		ID: it.ID, Name: it.Name, AdAccountID: it.AccountID, CustomerID: acc.CustomerID, Account: acc.Name,
 		Reports: it.Reports, Period: it.Period, Destination: destinationDoc{it.Destination.Type}, Schedule: it.Schedule,
-		Paused: it.IsPaused(a.now()), State: st.State, StateName: st.State.String(), Reason: reasonOf(l, st.Code, st.Args),
+		Paused: it.IsPaused(a.now()), State: st.State, StateName: st.State.String(), Reason: reasonOf(l, st.Code, st.Cause(), st.Args),
 		HasFile: st.HasFile, FilledAt: instant(st.FilledAt), CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
 	}
 	if d.Paused {

@@ -74,10 +74,10 @@ type runView struct {
 // stateOf says how a state looks. A reason that needs a person or names a wait
 // for the platform has a colour of its own, so that waiting never looks like
 // failing.
-func stateOf(l i18n.Lang, st run.State, code run.Code, args []any, until time.Time, paused bool) stateView {
+func stateOf(l i18n.Lang, st run.State, code run.Code, cause run.Cause, args []any, until time.Time, paused bool) stateView {
 	v := stateView{N: st, Word: i18n.T(l, fmt.Sprintf("state.%d", st)), Until: until}
 	if code != run.CodeNone {
-		v.Why = i18n.T(l, "reason."+string(code), args...)
+		v.Why = i18n.T(l, code.Sentence(cause), args...)
 	}
 	switch {
 	case st == run.Failed && code == run.CodeCancelled:
@@ -106,13 +106,13 @@ func (u *UI) row(l i18n.Lang, it run.Item, acc account.Account) row {
 	v := row{
 		ID: it.ID, Name: it.Name, Account: acc.Name, CustomerID: acc.CustomerID, Reports: it.Reports,
 		HasFile: st.HasFile, File: st.File, FilledAt: st.FilledAt, Paused: it.IsPaused(now), PausedUntil: it.PausedUntil,
-		State: stateOf(l, st.State, st.Code, st.Args, time.Time{}, it.IsPaused(now)),
+		State: stateOf(l, st.State, st.Code, st.Cause(), st.Args, time.Time{}, it.IsPaused(now)),
 	}
 	if st.HasFile && st.DataThrough > 0 {
 		v.DataThrough = st.DataThrough.String()
 	}
 	if o := st.Open; o != nil {
-		v.State = stateOf(l, o.State, o.Reason, o.ReasonArgs, o.WakeAt, v.Paused)
+		v.State = stateOf(l, o.State, o.Reason, o.Cause, o.ReasonArgs, o.WakeAt, v.Paused)
 		v.Run = u.runView(l, *o)
 	}
 	if u.d.NextRefresh != nil {
@@ -320,7 +320,7 @@ func (u *UI) rawDataPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	slices.Reverse(last)
 	for _, l := range last {
-		p.Log = append(p.Log, logRow{l.At, stateOf(info.Lang, l.State, l.Code, l.Args, time.Time{}, false)})
+		p.Log = append(p.Log, logRow{l.At, stateOf(info.Lang, l.State, l.Code, "", l.Args, time.Time{}, false)})
 	}
 	if r.Header.Get("X-Live") == "" {
 		if err := u.d.Reports.Opened(r.Context(), it.RawData, u.site.Now()); err != nil {
