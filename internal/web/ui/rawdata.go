@@ -68,6 +68,7 @@ type runView struct {
 	Ahead       int
 	Expected    string // when it is expected to end, in words; empty: not known
 	CanRetry    bool   // waits for its next try
+	CanRefresh  bool   // waits for what is late: a refresh need not
 	Cancelling  bool
 }
 
@@ -123,7 +124,8 @@ func (u *UI) row(l i18n.Lang, it run.Item, acc account.Account) row {
 
 func (u *UI) runView(l i18n.Lang, o run.View) *runView {
 	v := &runView{ID: o.ID, Done: o.Done, Total: o.Total, Position: o.Position, Ahead: o.Ahead,
-		CanRetry: o.Parked && o.Reason == run.CodeRetrying, Cancelling: o.Cancel}
+		CanRetry:   o.Parked && o.Reason == run.CodeRetrying,
+		CanRefresh: o.Parked && o.Reason == run.CodePlatformPreparing && o.Cause.Second(), Cancelling: o.Cancel}
 	if u.d.Expected != nil {
 		v.Expected = expected(l, u.d.Expected(o), u.site.Now())
 	}
