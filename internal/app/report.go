@@ -53,7 +53,7 @@ func (a *App) buildReports(ctx context.Context) error {
 	}
 	a.naver, err = naver.New(naver.Options{
 		URL: a.c.NaverURL, Gate: a.gate, DB: a.d, Archive: a.archive, Accounts: a.keys, Log: a.log,
-		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published, Restated: a.restated, Doubted: a.doubted,
+		ReportDeadline: a.c.ReportDeadline, ProbeInterval: a.c.ProbeInterval, Published: a.published, Back: a.back, Restated: a.restated, Doubted: a.doubted,
 	})
 	if err != nil {
 		return err
@@ -143,6 +143,20 @@ func (a *App) published(table.Day) {
 			} else if n > 0 {
 				a.log.InfoContext(ctx, "Naver has published; runs go on", "runs", n)
 			}
+		}
+	}()
+}
+
+// back lets the runs try again that wait because Naver has failed.
+func (a *App) back() {
+	go func() {
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		n, err := a.runs.WakeSubject(ctx, run.CodeRetrying, naver.Outage)
+		if err != nil {
+			a.log.WarnContext(ctx, "runs that wait after an outage go on later", "error", err)
+		} else if n > 0 {
+			a.log.InfoContext(ctx, "Naver answers again; runs go on", "runs", n)
 		}
 	}()
 }

@@ -151,8 +151,8 @@ func TestTreatment(t *testing.T) {
 		periodGone:     {run.Fail, run.CodePeriodUnavailable, ""},
 		columnsChanged: {run.Fail, run.CodePlatformError, ""},
 		jobLate:        {run.Retry, run.CodePlatformError, ""},
-		serverFault:    {run.Retry, run.CodePlatformError, ""},
-		unreachable:    {run.Retry, run.CodePlatformError, ""},
+		serverFault:    {run.Retry, run.CodePlatformError, Outage},
+		unreachable:    {run.Retry, run.CodePlatformError, Outage},
 	} {
 		s, ok := stop(cred, &fault{class: cl, customer: "1"}).(*run.Stop)
 		if !ok || s.Do != want.do || s.Reason != want.reason || s.Subject != want.subject {

@@ -41,6 +41,7 @@ type clientOptions struct {
 	timeout   time.Duration   // until the headers of an answer, and the end of a JSON one
 	idle      time.Duration   // without a byte of a download
 	pauses    []time.Duration // before a request is repeated after a passing fault
+	back      func()          // hears of the first good answer after an outage; may be nil
 }
 
 // client sends requests: each waits for the gate, is signed at that moment,
@@ -52,6 +53,7 @@ type client struct {
 	clock   *clock
 	secrets *secrets
 	shut    shut
+	outage  outage
 }
 
 func newClient(o clientOptions) (*client, error) {
@@ -173,6 +175,9 @@ func (r *reply) unreadable(c call, w who, err error) error {
 func (cl *client) send(ctx context.Context, w who, c call, stream bool) (*reply, error) {
 	for try := 0; ; try++ {
 		r, err := cl.signed(ctx, w, c, stream)
+		if cl.outage.heard(err) && cl.o.back != nil {
+			cl.o.back()
+		}
 		if err == nil && c.read != nil {
 			if rerr := c.read(r.body); rerr != nil {
 				err = r.unreadable(c, w, rerr)

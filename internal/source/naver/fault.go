@@ -204,6 +204,8 @@ func stop(c account.Credential, err error) error {
 		s.Subject = c.ID
 	case f.class == preparing: // one that waits because of doubtful numbers is woken by nothing but time
 		s.Subject = Preparing
+	case f.class == serverFault, f.class == unreachable:
+		s.Subject = Outage
 	}
 	return s
 }

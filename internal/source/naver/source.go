@@ -49,6 +49,9 @@ type Options struct {
 	// subject Preparing can go on, and most of them count on being woken. May
 	// be nil.
 	Published func(day table.Day)
+	// Back hears of the first good answer after Naver has failed for everybody:
+	// runs that are to try again for the subject Outage can do so now. May be nil.
+	Back func()
 	// Restated hears, in the transaction that stores it anew, of a piece that
 	// Naver had marked CHANGED, and for which raw data it was fetched. May be
 	// nil.
@@ -129,7 +132,7 @@ func New(o Options) (*Source, error) {
 	o.RefetchDays = orElse(o.RefetchDays, 3)
 	o.Parallel = orElse(o.Parallel, 32)
 	cl, err := newClient(clientOptions{
-		url: o.URL, gate: o.Gate, transport: o.Transport, log: o.Log, now: o.Now, timeout: o.Timeout, idle: o.Timeout, pauses: o.Pauses,
+		url: o.URL, gate: o.Gate, transport: o.Transport, log: o.Log, now: o.Now, timeout: o.Timeout, idle: o.Timeout, pauses: o.Pauses, back: o.Back,
 	})
 	if err != nil {
 		return nil, err
