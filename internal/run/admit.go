@@ -195,9 +195,8 @@ func (s *Service) join(ctx context.Context, tx *db.Tx, r Run, req Request) (Run,
 		if next.Deadline.IsZero() || !req.Deadline.IsZero() && req.Deadline.Before(next.Deadline) {
 			next.Deadline = req.Deadline
 		}
-		// One that waits for what is late serves the others as well, but not
-		// the other way round.
-		if !next.Cause.Second() {
+		// Who need not wait for what is late does not: that is asked for anew.
+		if next.Cause.Second() || !req.Cause.Second() {
 			next.Cause = req.Cause
 		}
 	} else {

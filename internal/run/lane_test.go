@@ -428,9 +428,10 @@ func TestARefreshWhileActiveOpensTheNextRun(t *testing.T) {
 	})
 }
 
-// A click after it takes away neither that a refresh waits for what is late nor
-// until when it is to be ready.
-func TestARefreshWhileActiveKeepsCauseAndDeadline(t *testing.T) {
+// Who asks after each other while a run is active shares the next one: with the
+// strongest class and the earliest deadline, and waiting for what is late only if
+// all of them do.
+func TestARefreshWhileActiveKeepsDeadlineAndClass(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := newHouse(t, d)
 		rd, r := h.rawData(t, "l1", quota.Bulk)
@@ -439,7 +440,8 @@ func TestARefreshWhileActiveKeepsCauseAndDeadline(t *testing.T) {
 			{Class: quota.Bulk, Cause: Scheduled, Deadline: due.Add(time.Hour)},
 			{Class: quota.Bulk, Cause: Late},
 			{Class: quota.Bulk, Cause: Scheduled, Deadline: due},
-			{Class: quota.Interactive, Force: true},
+			{Class: quota.Interactive, Force: true, Cause: Manual},
+			{Class: quota.Bulk, Cause: Repair},
 		} {
 			if _, err := h.Refresh(bg, workspace, rd.ID, req); err != nil {
 				t.Fatal(err)
@@ -453,7 +455,7 @@ func TestARefreshWhileActiveKeepsCauseAndDeadline(t *testing.T) {
 			t.Fatalf("%+v: %v", item.Status, err)
 		}
 		next, err := get(bg, d, item.Status.Open.ID)
-		if err != nil || next.Cause != Late || next.Class != quota.Interactive || !next.Force || !next.Deadline.Equal(due) {
+		if err != nil || next.Cause != Manual || next.Class != quota.Interactive || !next.Force || !next.Deadline.Equal(due) {
 			t.Errorf("the next run: %s, %v, force %v, until %v; %v", next.Cause, next.Class, next.Force, next.Deadline, err)
 		}
 	})
