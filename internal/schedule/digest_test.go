@@ -17,11 +17,7 @@ import (
 // put stores what a digest reads: a raw data, its run and the refresh.
 func put(t *testing.T, d *db.DB, id string, state run.State, reason run.Code, due time.Time) {
 	t.Helper()
-	exec := func(q string, args ...any) {
-		if _, err := d.Exec(t.Context(), q, args...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	exec := executor(t, d)
 	exec(`INSERT INTO raw_data (id, workspace_id, ad_account_id, name, reports, period, destination, schedule, paused, paused_until_us,
 		created_by, created_us, updated_us, opened_us, deleted_us) VALUES ($1, 'w', 'a', $1, '[]', '{}', '{}', '', $2, 0, '', 0, 0, 0, 0)`, id, false)
 	exec(`INSERT INTO lane (id, ticket) VALUES ($1, 1)`, id)
@@ -114,12 +110,7 @@ func TestADigestKeepsTheArgumentsOfItsReasons(t *testing.T) {
 // on its way, counts as it did.
 func TestWhenAMorningWasDone(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		exec := func(q string, args ...any) {
-			t.Helper()
-			if _, err := d.Exec(t.Context(), q, args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, d)
 		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
 		due, asked := kst(24, 8, 32), kst(24, 7, 47)
 		own, byHand := kst(24, 8, 31), kst(24, 8, 42)

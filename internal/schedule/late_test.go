@@ -19,6 +19,16 @@ func (h *house) second(id string, cause run.Cause) int {
 	return h.asked[id+" "+string(cause)]
 }
 
+// executor runs statements that must succeed.
+func executor(t *testing.T, d *db.DB) func(q string, args ...any) {
+	return func(q string, args ...any) {
+		t.Helper()
+		if _, err := d.Exec(t.Context(), q, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // account makes the ad account acc of customer 77, in workspace w.
 func account(t *testing.T, d *db.DB) {
 	t.Helper()
@@ -125,12 +135,7 @@ func TestDoubtfulReports(t *testing.T) {
 // left alone, and one that cannot be refreshed keeps nobody else from it.
 func TestSecondRefreshWaits(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		exec := func(q string, args ...any) {
-			t.Helper()
-			if _, err := d.Exec(t.Context(), q, args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, d)
 		exec(`INSERT INTO workspace (id, name, zone, lang, created_us) VALUES ('w', 'w', 'Asia/Seoul', 'ko', 0)`)
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
@@ -168,12 +173,7 @@ func TestSecondRefreshWaits(t *testing.T) {
 func TestRepair(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
-		exec := func(q string, args ...any) {
-			t.Helper()
-			if _, err := d.Exec(ctx, q, args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, d)
 		account(t, d)
 		var all []report.RawData
 		for _, c := range []struct {
@@ -252,12 +252,7 @@ func TestRepair(t *testing.T) {
 // want to wait leaves the second refresh to come.
 func TestTheOneWhoAsksIsHeldUp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		exec := func(q string, args ...any) {
-			t.Helper()
-			if _, err := d.Exec(t.Context(), q, args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, d)
 		account(t, d)
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
@@ -300,12 +295,7 @@ func TestTheOneWhoAsksIsHeldUp(t *testing.T) {
 // with it lately, with a schedule or not, but not to whose run fetches it anew.
 func TestDoubted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		exec := func(q string, args ...any) {
-			t.Helper()
-			if _, err := d.Exec(t.Context(), q, args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec := executor(t, d)
 		account(t, d)
 		h, s := newHouse(t, d)
 		now := kst(24, 9, 0)
