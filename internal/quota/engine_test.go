@@ -599,3 +599,21 @@ func TestHeadRoomIsLeft(t *testing.T) {
 		t.Errorf("sent %.1f/s of 25/s with 20 %% head room", r)
 	}
 }
+
+// What another scope lets go in bunches is on time call by call, but no faster
+// than that scope: at the first contact the pace must not be far above it.
+func TestBunchesProveNothing(t *testing.T) {
+	s := newPacer(Policy{Rate: 15})
+	for now := 1.; now < 12; now += 0.25 { // five calls each quarter of a second: 20/s
+		for at, i := now, 0; i < 5; i++ {
+			at = max(at, s.ready())
+			if at >= now+0.25 {
+				break
+			}
+			s.send(at, 1)
+		}
+	}
+	if r := s.pace(s.busy - s.ramp0); r > 2*20 {
+		t.Errorf("%.0f/s after bunches of 20/s", r)
+	}
+}

@@ -56,6 +56,8 @@ type pacer struct {
 	busy, idle float64 // seconds used on time and not, up to the last send
 	elsewhere  float64 // refusals of calls counted in seq that did not charge this scope
 	row        float64 // sends on time in a row
+	trail      [8]step // the last sends, a ring
+	trailed    int     // how many there were
 	base       mark    // the last refusal
 	ramp0      float64 // busy at the first send after the last refusal
 	carried    float64 // busy seconds at a raised rate
@@ -67,6 +69,9 @@ type pacer struct {
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
 }
+
+// step is one send: when, and the cost sent before it.
+type step struct{ at, seq float64 }
 
 // mark is a pacer's state at the moment of a send.
 type mark struct {
@@ -148,7 +153,7 @@ func (s *pacer) send(now, cost float64) mark {
 	proves := false // the server's burst takes the first few of a row anyway
 	if onTime {
 		s.row++
-		proves = !s.narrow || s.row > fillMax
+		proves = (!s.narrow || s.row > fillMax) && s.kept(now, r)
 	} else {
 		s.row = 0
 	}
@@ -177,6 +182,8 @@ func (s *pacer) send(now, cost float64) mark {
 	low := min(fillMax, s.low+gap*0.6*refill)
 	s.low = max(-fillMax, low-cost)
 
+	s.trail[s.trailed%len(s.trail)] = step{now, s.seq}
+	s.trailed++
 	m := mark{at: now, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere,
 		pace: r, lift: d, fill: before, low: low, onTime: onTime}
 	s.seq += cost
@@ -187,6 +194,16 @@ func (s *pacer) send(now, cost float64) mark {
 		s.next = now + cost/r
 	}
 	return m
+}
+
+// kept reports whether the last sends came at a rate, or nearly. Calls that
+// another scope lets go in bunches are each on time, and yet prove nothing.
+func (s *pacer) kept(now, rate float64) bool {
+	if s.trailed < len(s.trail) {
+		return true
+	}
+	first := s.trail[s.trailed%len(s.trail)]
+	return s.seq-first.seq >= 0.75*rate*(now-first.at)
 }
 
 // climb moves the learned rate up when a raised pace was carried long enough.
