@@ -27,6 +27,7 @@ type setup struct {
 	cust []*limit
 	rep  []*limit
 	half *rand.Rand
+	mute bool // no refusal says whose limit it was; else the address's do, every second one
 }
 
 func (w *setup) server() *server {
@@ -53,7 +54,7 @@ func (w *setup) server() *server {
 			}
 			return all[c.job.customer][0]
 		},
-		tells: func(l *limit) bool { return l.kind == quota.IP && w.half.IntN(2) == 0 },
+		tells: func(l *limit) bool { return l.kind == quota.IP && !w.mute && w.half.IntN(2) == 0 },
 	}
 }
 
@@ -302,6 +303,10 @@ func worlds() []world {
 				l.window, l.slides, l.burst = 0.3, true, 0
 			}
 		}),
+		scoped("P", "three licences of 25", 0, 25, 0, 0, 3, nil),
+		scoped("Q", "five licences of 25, address 100", 100, 25, 0, 0, 5, nil),
+		scoped("R", "five licences, customer 25, address 40 whose refusals do not say so", 40, 0, 25, 0, 5,
+			func(_ *rand.Rand, _ variant, w *setup) { w.mute = true }),
 		scoped("K", "customer 25 alone", 0, 0, 25, 0, 1, nil),
 		scoped("M", "customer 6, licence 100", 0, 100, 6, 0, 1, nil),
 	}

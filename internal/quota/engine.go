@@ -51,14 +51,17 @@ type flow struct {
 	deadline float64
 	lines    map[*desk]*line
 	home     *desk
+	inner    *instance // the innermost common scope of its calls there
 	closed   bool
 }
 
 // desk is the queue before one outermost scope: calls at different desks
 // never meet.
 type desk struct {
-	lines    []*line // those with calls that wait
-	flows    []*flow // those that began here
+	outer    *instance
+	inner    []*instance // the innermost common scopes of its calls, if others than outer
+	lines    []*line     // those with calls that wait
+	flows    []*flow     // those that began here
 	tenants  [classes]map[string]*tenant
 	served   [classes]float64
 	vclass   float64
@@ -69,6 +72,7 @@ type desk struct {
 	piloted  bool // or the last of the bulk because it may be
 	accepted decay
 	refusals []refusal
+	doubt    doubt
 
 	foreseen   []ending
 	foreseenAt float64
@@ -189,7 +193,11 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 			e.tune(in)
 		}
 	}
-	d := e.desk(c.Scopes[0])
+	d, inner := e.desk(c.Scopes[0]), innermostCommon(t.scopes)
+	d.outer = t.scopes[0]
+	if inner != d.outer && !slices.Contains(d.inner, inner) {
+		d.inner = append(d.inner, inner)
+	}
 	l := f.lines[d]
 	if l == nil {
 		l = &line{flow: f, tenant: d.tenant(f)}
@@ -199,12 +207,15 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 			d.flows = append(d.flows, f)
 		}
 	}
+	if f.home == d {
+		f.inner = inner
+	}
 	for i, s := range narrow {
 		if s != nil {
 			l.narrow[i] = s
 		}
 	}
-	l.mixed = l.mixed || t.cost != 1 || l.under != nil && innermostCommon(l.under) != innermostCommon(t.scopes)
+	l.mixed = l.mixed || t.cost != 1 || l.under != nil && innermostCommon(l.under) != inner
 	t.line, t.desk, l.under, l.widest = l, d, t.scopes, max(l.widest, len(t.scopes))
 	l.open++
 	f.Left = max(f.Left, l.open)
@@ -215,7 +226,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 func (e *Engine) desk(s Scope) *desk {
 	d := e.desks[s]
 	if d == nil {
-		d = &desk{accepted: decay{tau: 3}}
+		d = &desk{accepted: decay{tau: 3}, doubt: doubt{calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}}
 		for c := range d.tenants {
 			d.tenants[c] = map[string]*tenant{}
 		}
@@ -325,6 +336,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		}
 		if !a.Lost {
 			d.accepted.add(at, 1)
+			d.counted(at, false, nil)
 		}
 		l.open--
 		f := l.flow
@@ -348,6 +360,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 			s.spared(t.cost)
 		}
 	}
+	d.counted(at, true, t.scopes[guilty])
 	t.again = true
 	d.enqueue(t, true)
 	return true

@@ -93,6 +93,7 @@ func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 	var urgent [classes]float64
 	d.stamp++
 	horizon := d.horizon(now)
+	ahead, rush := d.ahead(now, horizon) // nil: none
 	for _, l := range d.lines {
 		if at := l.stuck(now, d.stamp); at > now {
 			again = min(again, at)
@@ -114,6 +115,9 @@ func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 				u = need / left
 			} else if need := l.need(unsure); need > critical*left && !d.piloted {
 				u = 1e-6 * need / left
+			}
+			if l.flow.inner == ahead {
+				u += 100 * rush // before single customers
 			}
 		}
 		if b := best[c]; b != nil && !l.before(d, b, u, urgent[c]) {
@@ -151,7 +155,14 @@ func (l *line) before(d *desk, m *line, u, v float64) bool {
 	if l.tenant != m.tenant {
 		a, b = l.tenant.share(d), m.tenant.share(d)
 	}
-	return a < b || a == b && l.flow.id < m.flow.id
+	if a != b {
+		return a < b
+	}
+	// Calls of one licence in a row would empty its bucket, where it has one.
+	if x, y := l.flow.inner.seen, m.flow.inner.seen; x != y {
+		return x < y
+	}
+	return l.flow.id < m.flow.id
 }
 
 // stuck is when the common scopes of its calls have a slot, as far as this
@@ -208,6 +219,33 @@ func (d *desk) horizon(now float64) float64 {
 		return 0
 	}
 	return d.left(Bulk) / rate
+}
+
+// ahead is the licence whose own limit would make it end after all others
+// while they share what the outer scope allows, and how much so: its bulk goes
+// first.
+func (d *desk) ahead(now, horizon float64) (ahead *instance, rush float64) {
+	if len(d.inner) < 2 || horizon <= 0 || !d.outer.stats.binding(now) {
+		return nil, 0
+	}
+	for _, in := range d.inner {
+		in.left = 0
+	}
+	for _, f := range d.flows {
+		if f.Class == Bulk && f.inner != nil {
+			f.inner.left += float64(f.Left)
+		}
+	}
+	rush = critical
+	for _, in := range d.inner {
+		if in.policy.Kind != Learned || in.pacer.charges < 3 {
+			continue
+		}
+		if u := in.left / in.trusted(1) / horizon; u > rush {
+			ahead, rush = in, u
+		}
+	}
+	return ahead, rush
 }
 
 // left is how many calls of a class are known to come.

@@ -10,24 +10,29 @@ import (
 // 1 % of a morning. What must not be is a bias, such as always blaming the
 // customer (half of all calls refused where the licence binds).
 //
-// Four things speak: how empty the scope's bucket is believed to be; whether
+// Five things speak: how empty the scope's bucket is believed to be; whether
 // this customer is refused more often than its share of the traffic
-// (concentration: its own limit), in the last seconds or over some minutes; and
-// whether others are refused as well (spread: a common limit).
+// (concentration: its own limit), in the last seconds or over some minutes;
+// whether this licence is, among those of its address; and whether others are
+// refused as well (spread: a common limit). Where licences are all alike none
+// of them does: see trial.
 
 // refusal is one entry of a desk's memory.
 type refusal struct {
 	at       float64
 	customer *instance
 	narrow   *instance // the narrowest scope of one customer
+	common   *instance // the innermost common one
 	full     float64   // how surely the customer's own limit was not the cause
 }
 
 const (
 	remembered = 48
 	window     = 8. // seconds of refusals and sends that the guess looks at
-	burst      = 3. // seconds of refusals that the memory leaves out: a fall
-	spread     = 2. // seconds in which other customers' refusals count
+	// commonWindow is the same for licences: their refusals are seldom.
+	commonWindow = 30.
+	burst        = 3. // seconds of refusals that the memory leaves out: a fall
+	spread       = 2. // seconds in which other customers' refusals count
 	// memory is for how many seconds it is remembered which customers are
 	// refused more than others, and silence after how many without a call that
 	// ends: people in the console fill a customer's bucket for as long as they
@@ -135,6 +140,8 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			v += math.Log(0.05)
 		case i == 0:
 			v += math.Log(0.5)
+		case s == common:
+			v += d.singled(now, s)
 		}
 		if blames != "" && s.Kind == blames {
 			v = math.Inf(1) // the body says so
@@ -143,11 +150,27 @@ func (d *desk) guess(now float64, t *Ticket, blames string) int {
 			best, top = i, v
 		}
 	}
-	d.refusals = append(d.refusals, refusal{now, customer, t.scopes[len(t.scopes)-1], full})
+	d.refusals = append(d.refusals, refusal{now, customer, t.scopes[len(t.scopes)-1], common, full})
 	if len(d.refusals) > remembered {
 		d.refusals = slices.Delete(d.refusals, 0, 1)
 	}
 	return best
+}
+
+// singled is what concentrated is for a licence among those of its address:
+// whether it is refused more than its share of their traffic.
+func (d *desk) singled(now float64, s *instance) float64 {
+	mine, total := 0., 0.
+	for _, r := range d.refusals {
+		if r.at >= now-commonWindow {
+			total++
+			if r.common == s {
+				mine++
+			}
+		}
+	}
+	q := s.stats.slow.rate(now) / max(d.outer.stats.slow.rate(now), 1e-9)
+	return concentrated(mine+0.7, total*min(q, 1)+0.7)
 }
 
 // dry is how surely the scope's bucket was empty when a call came. What is

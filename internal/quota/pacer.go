@@ -206,6 +206,38 @@ func (s *pacer) kept(now, rate float64) bool {
 	return s.seq-first.seq >= 0.75*rate*(now-first.at)
 }
 
+// free lets a pacer forget that it was ever refused: it grows from where it is.
+func (s *pacer) free(now float64) {
+	s.mode, s.charges = boot, 0
+	s.anew(now)
+	s.fill, s.low = fillMax, fillMax
+}
+
+// believe lets a pacer begin at a rate that was seen to be the limit.
+func (s *pacer) believe(now, rate float64) {
+	s.mode, s.charges = steady, max(s.charges, 5)
+	s.rate = max(floor, min(s.ceiling, rate))
+	s.ref = s.rate
+	s.anew(now)
+}
+
+// anew begins the count to the next refusal at an empty bucket, without what
+// is known of falls and of others.
+func (s *pacer) anew(now float64) {
+	s.before, s.early, s.p = 0, 0, s.asked
+	s.base = mark{at: s.last, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere}
+	s.ramp0, s.carried, s.climbed, s.react, s.run = s.busy, 0, false, now, 0
+	s.fill, s.low = 0, 0
+}
+
+// recall brings back what a pacer believed when it was copied to was.
+func (s *pacer) recall(now float64, was pacer) {
+	s.anew(now)
+	s.mode, s.charges, s.rate, s.ref, s.sus = was.mode, was.charges, was.rate, was.ref, was.sus
+	s.before, s.beforeT, s.hold, s.rest = was.before, was.beforeT, was.hold, was.rest
+	s.early, s.p = was.early, was.p
+}
+
 // climb moves the learned rate up when a raised pace was carried long enough.
 func (s *pacer) climb(u, gap float64) {
 	d := s.lift(u)

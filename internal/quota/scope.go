@@ -32,6 +32,7 @@ type instance struct {
 	guest   float64          // until then a few calls without a lease
 	careful float64          // slower until then
 	shared  *shared          // its slots are reserved with others; nil: its own
+	left    float64          // bulk calls still to come, as desk.ahead counted
 
 	reachTold  float64 // when the keeper last heard which licences reach it
 	reachKnown int     // how many scopes outside it had then
