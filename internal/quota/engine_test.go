@@ -617,3 +617,33 @@ func TestBunchesProveNothing(t *testing.T) {
 		t.Errorf("%.0f/s after bunches of 20/s", r)
 	}
 }
+
+// What is learned is learned in calls: a slow server refuses nearly as seldom as a
+// fast one, once it is known.
+func TestSlowServersAreLearned(t *testing.T) {
+	for _, w := range []struct{ rate, most float64 }{{1, 0.1}, {2, 0.025}, {5, 0.025}} {
+		p := newPlay(func(float64) float64 { return w.rate })
+		for c := range 10 {
+			id := fmt.Sprint(c)
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 500}), 500, naver("l", id)...)
+		}
+		first, yes, no := 0, 0., 0.
+		p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+			switch {
+			case now < 60:
+				if refused {
+					first++
+				}
+			case refused:
+				no++
+			default:
+				yes++
+			}
+		}
+		p.until(560)
+		t.Logf("%g/s: %d refused in the first minute, then %.2f/s and %.2f %%", w.rate, first, yes/500, 100*no/(yes+no))
+		if first > 25 || yes/500 < 0.85*w.rate || no/(yes+no) > w.most {
+			t.Errorf("%g/s: %d refused in the first minute, then %.2f/s and %.2f %%", w.rate, first, yes/500, 100*no/(yes+no))
+		}
+	}
+}

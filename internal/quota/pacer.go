@@ -10,6 +10,8 @@ const (
 	restMin  = 1.0   // what it may come down to while no call after a pause is refused,
 	restMax  = 2.    // and up to where such calls are refused: refusals count there
 	floor    = 0.5   // calls per second that no scope falls below
+	usual    = 10.   // calls per second below which everything takes longer
+	settle   = 25.   // calls that make a level worth remembering
 	budget0  = 0.007 // share of refusals that learning may cost
 	budgetHi = 0.03  // and where third parties make the refusals noisy
 	hiMemory = 600.  // seconds that the level before a step down is remembered
@@ -66,6 +68,7 @@ type pacer struct {
 	react      float64 // refusals of calls sent before this are old news
 	probe      float64 // seq of the first call after a pause
 	run        int     // such calls refused in a row
+	fell       float64 // cost sent when the rate was last cut without knowing where to
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
 }
@@ -112,14 +115,17 @@ func (s *pacer) lift(u float64) float64 {
 		return max(0, min(top, math.Pow(2, max(0, u-s.sus)/0.7)-1))
 	}
 	d := margin * s.p
-	if x := u - s.steadyHold(); x > 0 {
+	if x := (u - s.steadyHold()) / s.slow(); x > 0 {
 		d += min(1.5, 0.02*x+0.03*x*x*x)
 	}
 	return d
 }
 
+// slow is how much longer waiting takes at a low rate: what counts is calls.
+func (s *pacer) slow() float64 { return max(1, min(20, usual/s.rate)) }
+
 func (s *pacer) steadyHold() float64 {
-	h := min(1.2/(s.p*s.rate), 10)
+	h := min(1.2/(s.p*s.rate), 10*s.slow())
 	if s.room > 0 {
 		h = max(h, 60)
 	}
@@ -153,20 +159,25 @@ func (s *pacer) send(now, cost float64) mark {
 	proves := false // the server's burst takes the first few of a row anyway
 	if onTime {
 		s.row++
-		proves = (!s.narrow || s.row > fillMax) && s.kept(now, r)
+		proves = !s.narrow || s.row > fillMax
 	} else {
 		s.row = 0
 	}
-	if proves {
+	kept := proves && s.kept(now, r)
+	switch {
+	case kept:
 		s.busy += gap
 		u += gap
-	} else {
+	case proves && !s.narrow:
+		s.busy += gap
+		s.ramp0 += gap
+	default: // a customer's bucket may have been full meanwhile
 		s.idle += gap
 	}
 	if s.seq == s.probe { // the first send after a pause: the clock starts here
 		s.ramp0, s.carried, u = s.busy, 0, 0
 	}
-	if proves {
+	if kept {
 		s.climb(u, gap)
 		u = s.busy - s.ramp0
 	}
@@ -300,18 +311,20 @@ func (s *pacer) charge(now float64, m mark) bool {
 	pause := s.rest * math.Pow(2, float64(s.run-1))
 	noisy := s.early > 0.5 // others draw on the bucket: two in a row may be chance
 	u := m.busy - s.ramp0
+	settled := s.mode == regain || s.charges >= 5 && m.seq-s.fell >= settle
 	suspicious := s.mode == steady && s.rate < 0.5*s.ref
 	switch {
 	case s.mode == boot:
-		s.rate, s.mode = 0.92*m.pace, steady
+		s.rate, s.mode, s.fell = 0.92*m.pace, steady, s.seq
 	case s.run >= 3 || s.run == 2 && !noisy:
-		if s.charges >= 5 { // before that no level is worth remembering
+		if settled {
 			if s.mode != regain {
 				s.before, s.beforeT, s.hold = s.rate, now, 1.5
 			}
 			s.mode = regain
 		}
 		s.rate *= 0.75
+		s.fell = s.seq
 		pause = margin * math.Pow(2, float64(s.run-1))
 		s.rest = min(restMax, s.rest+0.2)
 	case s.mode == regain && u > s.hold:
@@ -324,7 +337,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 			sample, least = min(s.rate, s.held), 0
 		}
 		s.rate = min(max(sample, least), m.pace)
-		s.hold = min(4, 1.4*s.hold)
+		s.hold = min(max(4, (now-s.beforeT)/15), 1.4*s.hold) // who fell long ago is in no hurry
 	case suspicious && u > s.sus:
 		s.rate = min(max(sample, s.rate), m.pace)
 		s.sus = min(10, 1.4*s.sus)
@@ -371,7 +384,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 	if s.narrow {
 		pause += early
 	}
-	s.next = max(s.next, now+min(2, pause/s.rate))
+	s.next = max(s.next, now+min(max(2, 0.2*s.slow()), pause/s.rate))
 	return true
 }
 
