@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ type Engine struct {
 	// strangers are scopes whose calls came while this process did not own them.
 	strangers map[Scope]bool
 	sharing   map[Scope]*instance // those whose slots are reserved
+	tidied    float64             // when scopes were forgotten last
 }
 
 // FlowID names a flow inside an Engine.
@@ -158,6 +160,32 @@ func (e *Engine) forget(f *flow) {
 	delete(e.flows, f.id)
 }
 
+// goneAfter is after how many seconds without a call a customer's scope is
+// forgotten, with what it learned: a long weekend.
+const goneAfter = 4 * 24 * 3600.
+
+// tidy forgets the scopes of customers that nobody asks for any more.
+func (e *Engine) tidy(now float64) {
+	e.tidied = now
+	waits := map[*instance]bool{}
+	for _, f := range e.flows {
+		for _, l := range f.lines {
+			for _, t := range l.waiting {
+				for _, s := range t.scopes {
+					waits[s] = true
+				}
+			}
+		}
+	}
+	gone := func(in *instance) bool {
+		return in.policy.Narrow && in.shared == nil && !waits[in] && in.seen < now-goneAfter
+	}
+	for _, k := range e.kinds {
+		k.known = slices.DeleteFunc(k.known, gone)
+	}
+	maps.DeleteFunc(e.scopes, func(_ Scope, in *instance) bool { return gone(in) })
+}
+
 // costMost is more than any server charges for one call: what is beyond it is
 // a fault, and would stop the line for ever.
 const costMost = 1e6
@@ -168,6 +196,9 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 	f := e.flows[id]
 	if f == nil || len(c.Scopes) == 0 {
 		panic("quota: a call needs an open flow and a scope")
+	}
+	if at := e.at(now); at > e.tidied+3600 {
+		e.tidy(at)
 	}
 	t := &Ticket{call: c, cost: c.Cost, scopes: make([]*instance, len(c.Scopes)), marks: make([]mark, len(c.Scopes))}
 	if !(t.cost > 0) || t.cost > costMost { // also what is no number

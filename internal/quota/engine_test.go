@@ -647,3 +647,33 @@ func TestSlowServersAreLearned(t *testing.T) {
 		}
 	}
 }
+
+// Customers who left are forgotten, those who wait or came lately are not.
+func TestCustomersWhoLeftAreForgotten(t *testing.T) {
+	const day = 24 * 3600
+	p := newPlay(func(float64) float64 { return 25 })
+	f := p.e.Open(FlowOptions{ID: "run", Class: Bulk})
+	for c := range 50 {
+		p.enqueue(f, 2, naver("l", fmt.Sprint("left", c))...)
+	}
+	p.until(60)
+	p.now = 3 * day
+	p.enqueue(f, 2, naver("l", "lately")...)
+	p.until(p.now + 60)
+	if n := len(p.e.scopes); n != 53 {
+		t.Errorf("%d scopes after three days", n)
+	}
+	p.e.Lease(Scope{Licence, "held"}, time.Time{}) // its calls wait for ever
+	p.enqueue(f, 1, naver("held", "waits")...)
+	p.now = 6 * day
+	p.enqueue(f, 1, naver("l", "new")...)
+	p.until(p.now + 60)
+	for _, id := range []string{"lately", "waits", "new"} {
+		if p.e.scopes[Scope{Customer, id}] == nil {
+			t.Errorf("%s was forgotten", id)
+		}
+	}
+	if n := len(p.e.scopes); n != 6 {
+		t.Errorf("%d scopes", n)
+	}
+}
