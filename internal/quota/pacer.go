@@ -337,7 +337,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 			sample, least = min(s.rate, s.held), 0
 		}
 		s.rate = min(max(sample, least), m.pace)
-		s.hold = min(max(4, (now-s.beforeT)/15), 1.4*s.hold) // who fell long ago is in no hurry
+		s.hold = min(4, 1.4*s.hold)
 	case suspicious && u > s.sus:
 		s.rate = min(max(sample, s.rate), m.pace)
 		s.sus = min(10, 1.4*s.sus)
