@@ -71,7 +71,8 @@ type desk struct {
 	wire     int
 	stamp    int64
 	jumped   bool // the call just picked went first because it was critical,
-	piloted  bool // or the last of the bulk because it may be
+	piloted  bool // or the last of the bulk because it may be,
+	rushed   bool // or because its licence would end last
 	accepted decay
 	refusals []refusal
 	doubt    doubt
@@ -178,7 +179,7 @@ func (e *Engine) tidy(now float64) {
 		}
 	}
 	gone := func(in *instance) bool {
-		return in.policy.Narrow && in.shared == nil && !waits[in] && in.seen < now-goneAfter
+		return in.policy.Narrow && in.shared == nil && !waits[in] && in.seen > 0 && in.seen < now-goneAfter
 	}
 	for _, k := range e.kinds {
 		k.known = slices.DeleteFunc(k.known, gone)
@@ -226,7 +227,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 	}
 	d, inner := e.desk(c.Scopes[0]), innermostCommon(t.scopes)
 	d.outer = t.scopes[0]
-	if inner != d.outer && !slices.Contains(d.inner, inner) {
+	if inner != d.outer && inner.policy.Kind == Learned && !slices.Contains(d.inner, inner) {
 		d.inner = append(d.inner, inner)
 	}
 	l := f.lines[d]

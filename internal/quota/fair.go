@@ -23,6 +23,9 @@ const (
 	// is pushed, which must not be late for one with much to do: a flow that
 	// may be critical has every second slot.
 	unsure = 0.35
+	// rushes is added to how critical a flow of the licence is that has every
+	// second slot: more than any flow by itself.
+	rushes = 1e9
 	// chain is how long a report takes to be built, in seconds: what a flow
 	// needs on top of its calls while it has reports to make.
 	chain = 6.
@@ -93,7 +96,7 @@ func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 	var urgent [classes]float64
 	d.stamp++
 	horizon := d.horizon(now)
-	ahead, rush := d.ahead(now, horizon) // nil: none
+	ahead := d.ahead(now, horizon)
 	for _, l := range d.lines {
 		if at := l.stuck(now, d.stamp); at > now {
 			again = min(again, at)
@@ -116,8 +119,8 @@ func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 			} else if need := l.need(unsure); need > critical*left && !d.piloted {
 				u = 1e-6 * need / left
 			}
-			if l.flow.inner == ahead {
-				u += 100 * rush // before single customers
+			if l.flow.inner == ahead && !d.rushed {
+				u += rushes
 			}
 		}
 		if b := best[c]; b != nil && !l.before(d, b, u, urgent[c]) {
@@ -141,7 +144,11 @@ func (d *desk) pick(now float64, full bool) (*Ticket, float64) {
 	}
 	d.jumped = urgent[won] > 0
 	if Class(won) == Bulk {
-		d.piloted = d.jumped && urgent[won] < critical
+		own := urgent[won] // without what its licence adds
+		if d.rushed = own >= rushes; d.rushed {
+			own -= rushes
+		}
+		d.piloted = own > 0 && own < critical
 	}
 	return call[won], now
 }
@@ -222,11 +229,11 @@ func (d *desk) horizon(now float64) float64 {
 }
 
 // ahead is the licence whose own limit would make it end after all others
-// while they share what the outer scope allows, and how much so: its bulk goes
-// first.
-func (d *desk) ahead(now, horizon float64) (ahead *instance, rush float64) {
+// while they share what the outer scope allows: it has every second slot of the
+// bulk. Nil if there is none.
+func (d *desk) ahead(now, horizon float64) (ahead *instance) {
 	if len(d.inner) < 2 || horizon <= 0 || !d.outer.stats.binding(now) {
-		return nil, 0
+		return nil
 	}
 	for _, in := range d.inner {
 		in.left = 0
@@ -236,16 +243,16 @@ func (d *desk) ahead(now, horizon float64) (ahead *instance, rush float64) {
 			f.inner.left += float64(f.Left)
 		}
 	}
-	rush = critical
+	most := critical
 	for _, in := range d.inner {
-		if in.policy.Kind != Learned || in.pacer.charges < 3 {
+		if in.pacer.charges < 3 { // its limit is not known
 			continue
 		}
-		if u := in.left / in.trusted(1) / horizon; u > rush {
-			ahead, rush = in, u
+		if u := in.left / in.trusted(1) / horizon; u > most {
+			ahead, most = in, u
 		}
 	}
-	return ahead, rush
+	return ahead
 }
 
 // left is how many calls of a class are known to come.

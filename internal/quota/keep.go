@@ -8,7 +8,7 @@ import (
 // Rate is what one scope instance learned, for keeping over a restart.
 type Rate struct {
 	Scope
-	PerS   float64   // the learned rate
+	PerS   float64   // the learned rate; 0: it is not known any more
 	Ref    float64   // the highest rate that once held, 0 for a customer's scope
 	Budget float64   // the share of refusals in use
 	At     time.Time // when it was last used
@@ -23,6 +23,8 @@ func (e *Engine) Export() []Rate {
 	for s, in := range e.scopes {
 		p := &in.pacer
 		switch {
+		case in.policy.Kind == Learned && p.freed: // no rate: what was kept before is wrong
+			all = append(all, Rate{Scope: s, At: e.time(in.seen)})
 		case in.policy.Kind != Learned || p.charges == 0:
 		case !in.policy.Narrow:
 			all = append(all, Rate{s, p.rate, p.ref, p.p, e.time(in.seen)})
@@ -55,7 +57,7 @@ func (e *Engine) Import(rates []Rate) {
 		}
 		in := e.instance(0, r.Scope)
 		p := &in.pacer
-		if in.policy.Kind != Learned || p.charges > 0 && !r.At.After(e.time(in.seen+1)) {
+		if in.policy.Kind != Learned || (p.charges > 0 || p.freed) && !r.At.After(e.time(in.seen+1)) {
 			continue
 		}
 		in.stored, in.adopted, p.mode = true, true, steady

@@ -48,6 +48,7 @@ type pacer struct {
 	early   float64 // smoothed share of refusals that came too early
 	mode    mode
 	charges int
+	freed   bool    // what it had learned was found to be wrong
 	ref     float64 // rate that was once held; far below it is suspicious
 	sus     float64 // seconds to wait before trying to get back to ref
 	hold    float64 // seconds to wait in mode regain
@@ -69,6 +70,7 @@ type pacer struct {
 	probe      float64 // seq of the first call after a pause
 	run        int     // such calls refused in a row
 	fell       float64 // cost sent when the rate was last cut without knowing where to
+	cut        float64 // when several refusals in a row last did that
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
 }
@@ -95,6 +97,7 @@ func newPacer(p Policy) pacer {
 	s.rate, s.p, s.sus, s.hold, s.rest = s.start, s.asked, 1.5, 1.5, margin
 	s.low = fillMax
 	s.fill, s.last, s.react, s.probe, s.base.seq = fillMax, -1, -1, -1, -1
+	s.cut = math.Inf(-1)
 	if s.narrow {
 		s.ref = s.start
 	}
@@ -163,21 +166,21 @@ func (s *pacer) send(now, cost float64) mark {
 	} else {
 		s.row = 0
 	}
-	kept := proves && s.kept(now, r)
+	grows := proves && (s.mode == regain || s.kept(now, r))
 	switch {
-	case kept:
+	case grows:
 		s.busy += gap
 		u += gap
 	case proves && !s.narrow:
 		s.busy += gap
 		s.ramp0 += gap
-	default: // a customer's bucket may have been full meanwhile
+	default: // people in the console may have drawn on a customer's bucket meanwhile
 		s.idle += gap
 	}
 	if s.seq == s.probe { // the first send after a pause: the clock starts here
 		s.ramp0, s.carried, u = s.busy, 0, 0
 	}
-	if kept {
+	if grows {
 		s.climb(u, gap)
 		u = s.busy - s.ramp0
 	}
@@ -208,7 +211,8 @@ func (s *pacer) send(now, cost float64) mark {
 }
 
 // kept reports whether the last sends came at a rate, or nearly. Calls that
-// another scope lets go in bunches are each on time, and yet prove nothing.
+// another scope lets go in bunches, or between pauses, are each on time, and yet
+// are no reason to go faster.
 func (s *pacer) kept(now, rate float64) bool {
 	if s.trailed < len(s.trail) {
 		return true
@@ -219,14 +223,14 @@ func (s *pacer) kept(now, rate float64) bool {
 
 // free lets a pacer forget that it was ever refused: it grows from where it is.
 func (s *pacer) free(now float64) {
-	s.mode, s.charges = boot, 0
+	s.mode, s.charges, s.freed = boot, 0, true
 	s.anew(now)
 	s.fill, s.low = fillMax, fillMax
 }
 
 // believe lets a pacer begin at a rate that was seen to be the limit.
 func (s *pacer) believe(now, rate float64) {
-	s.mode, s.charges = steady, max(s.charges, 5)
+	s.mode, s.charges, s.freed = steady, max(s.charges, 5), false
 	s.rate = max(floor, min(s.ceiling, rate))
 	s.ref = s.rate
 	s.anew(now)
@@ -244,7 +248,7 @@ func (s *pacer) anew(now float64) {
 // recall brings back what a pacer believed when it was copied to was.
 func (s *pacer) recall(now float64, was pacer) {
 	s.anew(now)
-	s.mode, s.charges, s.rate, s.ref, s.sus = was.mode, was.charges, was.rate, was.ref, was.sus
+	s.mode, s.charges, s.rate, s.ref, s.sus, s.freed = was.mode, was.charges, was.rate, was.ref, was.sus, was.freed
 	s.before, s.beforeT, s.hold, s.rest = was.before, was.beforeT, was.hold, was.rest
 	s.early, s.p = was.early, was.p
 }
@@ -324,7 +328,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 			s.mode = regain
 		}
 		s.rate *= 0.75
-		s.fell = s.seq
+		s.fell, s.cut = s.seq, now
 		pause = margin * math.Pow(2, float64(s.run-1))
 		s.rest = min(restMax, s.rest+0.2)
 	case s.mode == regain && u > s.hold:
@@ -370,6 +374,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 		s.mode = steady
 	}
 	s.charges++
+	s.freed = false
 	if !s.narrow {
 		s.ref = max(s.ref*0.9999, s.rate)
 	}

@@ -33,8 +33,8 @@ type bucket struct {
 	rate                float32
 }
 
-// stats is what people see of a scope: it plays no part in decisions, except
-// for recent, the sends of the last seconds.
+// stats is what people see of a scope, and what decisions need of its traffic
+// (recent, slow, bound, total and denied).
 type stats struct {
 	recent            decay
 	bound             decay // of the calls of the last seconds, those that waited for it

@@ -1,5 +1,7 @@
 package quota
 
+import "slices"
+
 // Several licences behind one address: whether the address limits them
 // together, or each has a limit of its own, no refusal can tell, and both
 // beliefs keep themselves alive. Licences that share a limit which nobody
@@ -18,11 +20,13 @@ const (
 	// a second, where a refusal counts as refusalCosts calls.
 	trialPays, refusalCosts = 1.04, 5.
 	// firstContact is how many seconds of refusals say nothing, in a new process
-	// and after a trial; after one that failed it is trialAgain, and twice as
-	// long each time, up to trialSeldom.
-	firstContact, trialAgain, trialSeldom = 20., 30., 3600.
+	// and after a trial, and afterFall after a fall; after a trial that failed it
+	// is trialAgain, and twice as long each time, up to trialSeldom.
+	firstContact, afterFall, trialAgain, trialSeldom = 20., 30., 30., 3600.
 	// above what was seen of it a licence begins, when its own limit is tried.
 	above = 1.1
+	// quiet is after how many seconds without a call nothing is busy any more.
+	quiet = 3.
 )
 
 // doubt is what a desk knows of who limits its licences.
@@ -37,10 +41,10 @@ type doubt struct {
 
 // trial is the other belief while it is tried.
 type trial struct {
-	began, share, worth float64 // the share of refusals before it, and what calls were worth
-	calls, refused      float64
-	outer               pacer // what was believed before
-	inner               map[*instance]pacer
+	began, last, share, worth float64 // the share of refusals before it, and what calls were worth
+	calls, refused            float64
+	outer                     pacer // what was believed before
+	inner                     map[*instance]pacer
 }
 
 // worth is what calls a second bring at a share of refusals.
@@ -53,8 +57,9 @@ func (d *desk) counted(now float64, refused bool, guilty *instance) {
 		return
 	}
 	x := &d.doubt
-	if x.next == 0 {
-		x.next = now + firstContact
+	no := 0.
+	if refused {
+		no = 1
 	}
 	if refused && !guilty.policy.Narrow {
 		v := 0.
@@ -63,71 +68,99 @@ func (d *desk) counted(now float64, refused bool, guilty *instance) {
 		}
 		x.outer += 0.12 * (v - x.outer)
 	}
+	if x.next == 0 {
+		x.next = now + firstContact
+	}
 	switch y := x.trial; {
 	case y != nil:
 		y.calls++
-		if refused {
-			y.refused++
-		}
-		if y.refused > 1+y.share*trialCalls {
+		y.refused += no
+		switch {
+		case now > y.last+quiet || d.busyInside(now) < 2 || y.refused > 1+y.share*trialCalls:
 			d.endTrial(now, false)
-		} else if y.calls >= trialCalls {
+		case y.calls >= trialCalls:
 			d.endTrial(now, worth(y.calls/(now-y.began), y.refused/y.calls) > trialPays*y.worth)
 		}
-	case now >= x.next:
+		y.last = now
+	case now < x.next:
+	case d.fell(now):
+		*x = doubt{outer: x.outer, pause: x.pause, next: x.next, calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}
+	default:
 		x.seen++
 		x.calls.add(now, 1)
-		if !refused {
-			return
-		}
-		x.refused.add(now, 1)
-		if x.seen >= trialCalls && x.refused.rate(now) > doubted*x.calls.rate(now) && d.busyInside(now) > 1 {
+		x.refused.add(now, no)
+		if refused && x.seen >= trialCalls && x.refused.rate(now) > d.doubted()*x.calls.rate(now) && d.busyInside(now) > 1 {
 			d.beginTrial(now)
 		}
 	}
 }
 
+// doubted is the share of refusals that is too much, by what was asked for.
+func (d *desk) doubted() float64 {
+	asked := d.outer.pacer.asked
+	for _, in := range d.inner {
+		asked = max(asked, in.pacer.asked)
+	}
+	return doubted / budget0 * asked
+}
+
+// fell reports whether a common scope fell just now: its refusals say nothing
+// about who limits, and its way back must not be disturbed.
+func (d *desk) fell(now float64) bool {
+	lately := func(in *instance) bool { return now-in.pacer.cut < afterFall && now-in.seen < quiet }
+	return lately(d.outer) || slices.ContainsFunc(d.inner, lately)
+}
+
 // busyInside counts the licences in use.
 func (d *desk) busyInside(now float64) (n int) {
 	for _, in := range d.inner {
-		if in.busy(now) {
+		if now-in.seen < quiet {
 			n++
 		}
 	}
 	return n
 }
 
-func (s *instance) busy(now float64) bool { return now-s.seen < 3 }
-
 // beginTrial tries the belief that is not held.
 func (d *desk) beginTrial(now float64) {
 	x := &d.doubt
 	rate := x.calls.rate(now)
 	share := x.refused.rate(now) / rate
-	x.trial = &trial{began: now, share: share, worth: worth(rate, share), outer: d.outer.pacer, inner: map[*instance]pacer{}}
+	x.trial = &trial{began: now, last: now, share: share, worth: worth(rate, share), outer: d.outer.pacer, inner: map[*instance]pacer{}}
+	together := 0.
 	for _, in := range d.inner {
 		x.trial.inner[in] = in.pacer
+		if now-in.seen < quiet {
+			together += in.pacer.rate
+		}
 	}
 	if x.outer > 0.5 { // each has its own
 		d.outer.pacer.free(now)
 		for _, in := range d.inner {
-			if in.busy(now) {
-				in.pacer.believe(now, above*in.stats.slow.rate(now))
+			// Of who sends little nothing is known that could be tried.
+			if in.stats.steadyFor(now) > 10 && d.presses(in) {
+				in.pacer.believe(now, above*in.stats.slow.rate(now)/(1-in.pacer.room))
 			}
 		}
 		return
 	}
-	d.outer.pacer.believe(now, rate*(1-share))
+	// What was sent is no limit where nobody wanted more.
+	d.outer.pacer.believe(now, max(rate*(1-share)/(1-d.outer.pacer.room), together))
 	for _, in := range d.inner {
 		in.pacer.free(now)
 	}
+}
+
+// presses reports whether calls of a licence wait.
+func (d *desk) presses(in *instance) bool {
+	return slices.ContainsFunc(d.lines, func(l *line) bool { return l.flow.inner == in })
 }
 
 // endTrial keeps what was tried, or goes back to what was believed before.
 func (d *desk) endTrial(now float64, keep bool) {
 	x := &d.doubt
 	y := x.trial
-	*x = doubt{outer: x.outer, pause: x.pause, calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}
+	*x = doubt{outer: x.outer, pause: x.pause, next: now, calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}
 	if keep {
 		x.next, x.pause = now+firstContact, 0
 		return

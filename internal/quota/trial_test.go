@@ -82,20 +82,28 @@ func TestFailedTrialLeavesTheRates(t *testing.T) {
 	for _, outer := range []float64{0, 1} {
 		_, _, p := licences(t, 1, 3, 25, 1e6)
 		d := p.e.order[0]
-		rates := func() (all []float64) {
+		beliefs := func() (all []any) {
 			for _, in := range append([]*instance{d.outer}, d.inner...) {
-				all = append(all, in.pacer.rate, float64(in.pacer.charges), float64(in.pacer.mode), in.pacer.p)
+				p := in.pacer
+				all = append(all, p.rate, p.charges, p.mode, p.p, p.early, p.ref, p.sus, p.hold, p.rest, p.before, p.beforeT, p.freed)
 			}
 			return all
 		}
-		before := fmt.Sprint(rates())
+		for i, in := range append([]*instance{d.outer}, d.inner...) {
+			in.pacer.before, in.pacer.beforeT, in.pacer.hold, in.pacer.rest, in.pacer.early = 30+float64(i), 150, 2+float64(i), 1.3, 0.2
+		}
+		before := fmt.Sprint(beliefs())
 		d.doubt.outer = outer
 		d.beginTrial(160)
-		if fmt.Sprint(rates()) == before {
+		p.until(161)
+		if fmt.Sprint(beliefs()) == before {
 			t.Errorf("charged outside: %g: nothing was tried", outer)
 		}
-		d.endTrial(160, false)
-		if got := fmt.Sprint(rates()); got != before {
+		if d.doubt.trial == nil {
+			t.Fatalf("charged outside: %g: the trial ended early", outer)
+		}
+		d.endTrial(161, false)
+		if got := fmt.Sprint(beliefs()); got != before {
 			t.Errorf("charged outside: %g: %v, before %v", outer, got, before)
 		}
 		if d.doubt.pause != trialAgain || d.doubt.trial != nil {
@@ -138,5 +146,68 @@ func TestTheLongestLicenceGoesFirst(t *testing.T) {
 	p.until(80)
 	if rate := float64(n) / 60; rate < 22 {
 		t.Errorf("the longest licence has %.1f/s of 25", rate)
+	}
+}
+
+// A licence that would end last has every second slot of the bulk, no more: a
+// small workspace and what has a deadline go on.
+func TestTheLongestLicenceStarvesNobody(t *testing.T) {
+	p := newPlay(func(float64) float64 { return 20 })
+	open := func(licence, tenant string, flows, calls int) {
+		for c := range flows {
+			id := fmt.Sprint(licence, c)
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Tenant: tenant, Class: Bulk, Left: calls}), calls, naver(licence, id)...)
+		}
+	}
+	open("big", "agency", 150, 300)
+	open("small", "shop", 5, 300)
+	in := p.e.scopes[Scope{Licence, "big"}]
+	in.pacer.rate, in.pacer.mode, in.pacer.charges = 25, steady, 5
+	p.e.policies[IP] = Policy{Kind: Fixed, Rate: 20}
+	n := map[string]float64{}
+	p.onAnswer = func(now float64, tk *Ticket, refused bool) {
+		if now > 20 && !refused {
+			n[tk.call.Scopes[1].ID]++
+		}
+	}
+	p.until(120)
+	if share := n["small"] / (n["small"] + n["big"]); share < 0.2 {
+		t.Errorf("the small workspace has %.0f %% of the slots: %v", 100*share, n)
+	}
+}
+
+// A trial that the end of the work interrupts is no verdict.
+func TestInterruptedTrialEnds(t *testing.T) {
+	_, _, p := licences(t, 1, 3, 25, 1e6)
+	d := p.e.order[0]
+	before := d.outer.pacer.rate
+	d.beginTrial(160)
+	d.doubt.trial.calls, d.doubt.trial.last = 600, 160
+	p.now = 4 * 3600
+	p.until(p.now + 1)
+	if d.doubt.trial != nil || d.outer.pacer.rate != before && d.outer.pacer.charges == 0 {
+		t.Errorf("four hours later: %+v", d.doubt)
+	}
+}
+
+// What was found to be wrong is not brought back by what was kept of it.
+func TestWrongRatesDoNotComeBack(t *testing.T) {
+	_, _, p := licences(t, 1, 3, 1e6, 40)
+	d := p.e.order[0]
+	kept := p.e.Export()
+	d.doubt.outer = 0
+	d.beginTrial(160)
+	p.e.Import(kept)
+	for _, in := range d.inner {
+		if !in.pacer.freed || in.pacer.mode != boot {
+			t.Errorf("%s: %+v", in.ID, in.pacer)
+		}
+	}
+	fresh := NewEngine(Options{}, t0)
+	fresh.Import(p.e.Export())
+	for _, in := range d.inner {
+		if _, n := fresh.Learned(in.Scope); n > 0 || fresh.scopes[in.Scope] != nil {
+			t.Errorf("%s is known after a restart", in.ID)
+		}
 	}
 }
