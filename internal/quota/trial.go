@@ -107,7 +107,10 @@ func (d *desk) doubted() float64 {
 // fell reports whether a common scope fell just now: its refusals say nothing
 // about who limits, and its way back must not be disturbed.
 func (d *desk) fell(now float64) bool {
-	lately := func(in *instance) bool { return now-in.pacer.cut < afterFall && now-in.seen < quiet }
+	lately := func(in *instance) bool {
+		p := &in.pacer
+		return now-in.seen < quiet && (now-p.cut < afterFall || p.mode == regain && now-p.beforeT < 4*afterFall)
+	}
 	return lately(d.outer) || slices.ContainsFunc(d.inner, lately)
 }
 
