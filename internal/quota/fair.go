@@ -25,7 +25,7 @@ const (
 	unsure = 0.35
 	// rushes is added to how critical a flow of the licence is that has every
 	// second slot: more than any flow by itself.
-	rushes = 1e9
+	rushes = 1e6
 	// chain is how long a report takes to be built, in seconds: what a flow
 	// needs on top of its calls while it has reports to make.
 	chain = 6.

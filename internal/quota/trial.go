@@ -41,10 +41,11 @@ type doubt struct {
 
 // trial is the other belief while it is tried.
 type trial struct {
-	began, last, share, worth float64 // the share of refusals before it, and what calls were worth
-	calls, refused            float64
-	outer                     pacer // what was believed before
-	inner                     map[*instance]pacer
+	began, last    float64 // when it began, and when the last call came back
+	share, worth   float64 // of refusals before it, and what calls were worth
+	calls, refused float64
+	outer          pacer // what was believed before
+	inner          map[*instance]pacer
 }
 
 // worth is what calls a second bring at a share of refusals.
