@@ -56,16 +56,16 @@ func licences(t *testing.T, seed uint64, n int, own, all float64) (rate, refused
 // Nobody says who limits several licences: one address for all, or each its
 // own. Both are found, and then used to the full.
 func TestWhoLimitsLicencesIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a mean of many plays, with nothing concurrent in it")
+	}
 	const none = 1e6
 	for _, w := range []struct {
 		licences      int
 		own, all, sum float64
 	}{{3, none, 40, 40}, {5, none, 40, 40}, {3, 25, none, 75}, {5, 15, none, 75}} {
 		rate, refused := 0., 0.
-		seeds := 6.
-		if testing.Short() {
-			seeds = 2
-		}
+		const seeds = 6
 		for seed := range uint64(seeds) {
 			a, b, _ := licences(t, seed, w.licences, w.own, w.all)
 			rate, refused = rate+a/seeds, refused+b/seeds
