@@ -65,8 +65,9 @@ type Day struct {
 	Start  string `json:"start"`
 	Ready  string `json:"ready"`
 	InTime bool   `json:"by_deadline"`
-	// Runs that ended well, and badly; Second are those of cause late and
-	// repair.
+	// Done are the raw data that a run filled, Failed the runs that ended badly,
+	// Second those of cause late and repair. A scheduled refresh may have joined
+	// one of these, also one that was admitted the day before.
 	Done   int `json:"done"`
 	Failed int `json:"failed"`
 	Second int `json:"second_refreshes"`
@@ -382,23 +383,25 @@ func (st *stage) day(ctx context.Context, since time.Time) (d Day, err error) {
 		}
 		d.ProbesPerMinute = max(d.ProbesPerMinute, n)
 	}
-	first, last := db.US(time.Now()), int64(0)
+	deadline := table.DayOf(since).Start().Add(due)
+	first, last, ready := db.US(time.Now()), int64(0), 0
 	for _, h := range st.houses() {
 		var from, to int64
-		var done, failed, second int
-		err = h.d.QueryRow(ctx, `SELECT coalesce(min(created_us), $1), coalesce(max(ended_us) FILTER (WHERE cause NOT IN ('late', 'repair')), 0),
-				count(*) FILTER (WHERE state = 7), count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE cause IN ('late', 'repair'))
-			FROM run WHERE created_us >= $2`, first, db.US(since)).Scan(&from, &to, &done, &failed, &second)
+		var done, early, failed, second int
+		err = h.d.QueryRow(ctx, `SELECT coalesce(min(created_us) FILTER (WHERE created_us >= $2), $1),
+				coalesce(max(ended_us) FILTER (WHERE cause NOT IN ('late', 'repair')), 0),
+				count(DISTINCT raw_data_id) FILTER (WHERE state = 7), count(DISTINCT raw_data_id) FILTER (WHERE state = 7 AND ended_us <= $3),
+				count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE cause IN ('late', 'repair'))
+			FROM run WHERE ended_us >= $2`, first, db.US(since), db.US(deadline)).Scan(&from, &to, &done, &early, &failed, &second)
 		if err != nil {
 			return d, err
 		}
 		first, last = min(first, from), max(last, to)
-		d.Done, d.Failed, d.Second = d.Done+done, d.Failed+failed, d.Second+second
+		d.Done, d.Failed, d.Second, ready = d.Done+done, d.Failed+failed, d.Second+second, ready+early
 	}
 	clock := func(us int64) string { return db.Time(us).In(table.KST).Format(time.TimeOnly) }
 	d.Start, d.Ready = clock(first), clock(last)
-	deadline := table.DayOf(since).Start().Add(due)
-	d.InTime = d.Done-d.Second >= st.res.RawData && !db.Time(last).After(deadline)
+	d.InTime = ready == st.res.RawData
 	return d, nil
 }
 
