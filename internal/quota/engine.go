@@ -258,7 +258,7 @@ func (e *Engine) Enqueue(now time.Time, id FlowID, c Call) *Ticket {
 func (e *Engine) desk(s Scope) *desk {
 	d := e.desks[s]
 	if d == nil {
-		d = &desk{accepted: decay{tau: 3}, doubt: doubt{calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}}
+		d = &desk{accepted: decay{tau: 3}, doubt: newDoubt()}
 		for c := range d.tenants {
 			d.tenants[c] = map[string]*tenant{}
 		}

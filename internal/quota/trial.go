@@ -39,6 +39,15 @@ type doubt struct {
 	trial          *trial
 }
 
+func newDoubt() doubt { return doubt{calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}} }
+
+// again begins to count anew, from an instant on.
+func (x *doubt) again(from float64) {
+	was := *x
+	*x = newDoubt()
+	x.outer, x.pause, x.next = was.outer, was.pause, from
+}
+
 // trial is the other belief while it is tried.
 type trial struct {
 	began, last    float64 // when it began, and when the last call came back
@@ -85,7 +94,7 @@ func (d *desk) counted(now float64, refused bool, guilty *instance) {
 		y.last = now
 	case now < x.next:
 	case d.fell(now):
-		*x = doubt{outer: x.outer, pause: x.pause, next: x.next, calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}
+		x.again(x.next)
 	default:
 		x.seen++
 		x.calls.add(now, 1)
@@ -164,13 +173,13 @@ func (d *desk) presses(in *instance) bool {
 func (d *desk) endTrial(now float64, keep bool) {
 	x := &d.doubt
 	y := x.trial
-	*x = doubt{outer: x.outer, pause: x.pause, next: now, calls: decay{tau: doubtTau}, refused: decay{tau: doubtTau}}
 	if keep {
-		x.next, x.pause = now+firstContact, 0
+		x.again(now + firstContact)
+		x.pause = 0
 		return
 	}
 	x.pause = min(trialSeldom, max(trialAgain, 2*x.pause))
-	x.next = now + x.pause
+	x.again(now + x.pause)
 	d.outer.pacer.recall(now, y.outer)
 	for in, p := range y.inner {
 		in.pacer.recall(now, p)
