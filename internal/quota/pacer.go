@@ -26,6 +26,7 @@ const (
 	boot   mode = iota // no refusal yet: growing from the start value
 	steady             // at the learned rate, feeling upward now and then
 	regain             // after a step down: trying to get back
+	amid               // a crowd: refused by chance, at any rate
 )
 
 // pacer learns and keeps the rate of one scope instance. All times are
@@ -73,6 +74,7 @@ type pacer struct {
 	cut        float64 // when several refusals in a row last did that
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
+	crowd      crowd
 }
 
 // step is one send: when, and the cost sent before it.
@@ -110,6 +112,8 @@ func (s *pacer) lift(u float64) float64 {
 	switch {
 	case s.mode == boot:
 		return math.Pow(2, max(0, u-0.3)/0.9) - 1
+	case s.mode == amid:
+		return 0
 	case s.mode == regain && s.before > 0:
 		top := 0.98*s.before/s.rate - 1
 		return max(0, min(top, math.Pow(2, max(0, u-s.hold)/0.7)-1))
@@ -196,6 +200,11 @@ func (s *pacer) send(now, cost float64) mark {
 	low := min(fillMax, s.low+gap*0.6*refill)
 	s.low = max(-fillMax, low-cost)
 
+	s.crowd.pass(now, s.rate, s.atMost())
+	s.crowd.sent(r)
+	if s.mode == amid && onTime {
+		s.rate = min(s.ceiling, s.rate*(1+crowdStep*s.crowd.share))
+	}
 	s.trail[s.trailed%len(s.trail)] = step{now, s.seq}
 	s.trailed++
 	m := mark{at: now, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere,
@@ -239,7 +248,7 @@ func (s *pacer) believe(now, rate float64) {
 // anew begins the count to the next refusal at an empty bucket, without what
 // is known of falls and of others.
 func (s *pacer) anew(now float64) {
-	s.before, s.early, s.p = 0, 0, s.asked
+	s.before, s.early, s.p, s.crowd = 0, 0, s.asked, crowd{at: now}
 	s.base = mark{at: s.last, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere}
 	s.ramp0, s.carried, s.climbed, s.react, s.run = s.busy, 0, false, now, 0
 	s.fill, s.low = 0, 0
@@ -312,6 +321,9 @@ func (s *pacer) charge(now float64, m mark) bool {
 	if s.before > 0 && now-s.beforeT > hiMemory {
 		s.before = 0
 	}
+	s.crowd.pass(now, s.rate, s.atMost())
+	s.crowd.refused(m.pace, n)
+	s.crowded()
 	pause := s.rest * math.Pow(2, float64(s.run-1))
 	noisy := s.early > 0.5 // others draw on the bucket: two in a row may be chance
 	u := m.busy - s.ramp0
@@ -320,7 +332,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 	switch {
 	case s.mode == boot:
 		s.rate, s.mode, s.fell = 0.92*m.pace, steady, s.seq
-	case s.run >= 3 || s.run == 2 && !noisy:
+	case s.run >= 4 || s.mode != amid && (s.run == 3 || s.run == 2 && !noisy):
 		if settled {
 			if s.mode != regain {
 				s.before, s.beforeT, s.hold = s.rate, now, 1.5
@@ -331,6 +343,8 @@ func (s *pacer) charge(now float64, m mark) bool {
 		s.fell, s.cut = s.seq, now
 		pause = margin * math.Pow(2, float64(s.run-1))
 		s.rest = min(restMax, s.rest+0.2)
+	case s.mode == amid:
+		s.rate *= 1 - crowdStep
 	case s.mode == regain && u > s.hold:
 		// The few calls since then say little about the rate.
 		least := 0.6 * s.rate
@@ -393,6 +407,11 @@ func (s *pacer) charge(now float64, m mark) bool {
 	return true
 }
 
+// most is the highest share of refusals that is aimed at outside of crowds.
+func (s *pacer) most() float64 { return max(budgetHi, s.asked) }
+
+func (s *pacer) atMost() bool { return s.p >= 0.95*s.most() }
+
 // noisy counts a refusal that came early (1) or not (0), and moves the share
 // of refusals in use: others who draw on the same bucket make refusals early,
 // and then caution costs more than refusals do.
@@ -400,7 +419,7 @@ func (s *pacer) noisy(early float64) {
 	s.early += 0.12 * (early - s.early)
 	switch {
 	case s.early > 0.5:
-		s.p = min(max(budgetHi, s.asked), 1.12*s.p)
+		s.p = min(s.most(), 1.12*s.p)
 	case s.early < 0.3:
 		s.p = max(s.asked, 0.93*s.p)
 	}

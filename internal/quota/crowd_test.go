@@ -1,0 +1,84 @@
+package quota
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// crowdedPlay is a server of 25/s from which others take some calls a second,
+// at random, until an instant.
+func crowdedPlay(seed uint64, others, until float64) *play {
+	p := newPlay(func(float64) float64 { return 25 })
+	rnd, server := rand.New(rand.NewPCG(seed, 9)), p.allow
+	next := rnd.ExpFloat64() / others
+	p.allow = func(now float64, t *Ticket) bool {
+		for ; next <= min(now, until); next += rnd.ExpFloat64() / others {
+			server(next, nil)
+		}
+		return server(now, t)
+	}
+	for c := range 20 {
+		id := fmt.Sprint(c)
+		p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: 1500}), 1500, naver("l", id)...)
+	}
+	return p
+}
+
+// Who shares a bucket with busy strangers is refused at any rate, and must not
+// give way until nothing is left.
+func TestCrowdsAreNotGivenWayTo(t *testing.T) {
+	for _, w := range []struct{ others, least, most float64 }{
+		{0.01, 24, 0.01},
+		{12.5, 8, 0.08},
+		{17.5, 5.5, 0.12},
+		{20, 4, 0.15},
+	} {
+		rate, share := 0., 0.
+		for seed := range uint64(3) {
+			p := crowdedPlay(seed, w.others, 900)
+			yes, no := 0., 0.
+			p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+				switch {
+				case now < 300:
+				case refused:
+					no++
+				default:
+					yes++
+				}
+			}
+			p.until(900)
+			t.Logf("others %g/s, seed %d: %.1f/s, %.1f %% refused", w.others, seed, yes/600, 100*no/(yes+no))
+			if yes/600 < w.least/2 {
+				t.Errorf("others %g/s, seed %d: %.1f/s", w.others, seed, yes/600)
+			}
+			rate, share = rate+yes/600/3, share+no/(yes+no)/3
+		}
+		if rate < w.least || share > w.most {
+			t.Errorf("others %g/s: %.1f/s, %.1f %% refused", w.others, rate, 100*share)
+		}
+	}
+}
+
+// When the others leave, all is ours again, and refusals are as rare as ever.
+func TestCrowdsEnd(t *testing.T) {
+	p := crowdedPlay(1, 17.5, 400)
+	yes, no := 0., 0.
+	p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+		switch {
+		case now < 700:
+		case refused:
+			no++
+		default:
+			yes++
+		}
+	}
+	p.until(400)
+	if m := p.e.scopes[Scope{Licence, "l"}].pacer.mode; m != amid {
+		t.Errorf("mode %d amid others", m)
+	}
+	p.until(900)
+	if yes/200 < 23.5 || no/(yes+no) > 0.02 {
+		t.Errorf("%.1f/s, %.1f %% refused", yes/200, 100*no/(yes+no))
+	}
+}
