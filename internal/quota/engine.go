@@ -70,9 +70,10 @@ type desk struct {
 	vtenant  [classes]float64
 	wire     int
 	stamp    int64
-	jumped   bool // the call just picked went first because it was critical,
-	piloted  bool // or the last of the bulk because it may be,
-	rushed   bool // or because its licence would end last
+	turns    int64 // slots given
+	jumped   bool  // the call just picked went first because it was critical,
+	piloted  bool  // or the last of the bulk because it may be,
+	rushed   bool  // or because its licence would end last
 	accepted decay
 	refusals []refusal
 	doubt    doubt
@@ -369,6 +370,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		if !a.Lost {
 			d.accepted.add(at, 1)
 			d.counted(at, false, nil)
+			d.rations(at, t, false)
 		}
 		l.open--
 		f := l.flow
@@ -393,6 +395,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		}
 	}
 	d.counted(at, true, t.scopes[guilty])
+	d.rations(at, t, true)
 	t.again = true
 	d.enqueue(t, true)
 	return true

@@ -41,6 +41,7 @@ type tenant struct {
 	virtual float64 // where the round of its lines is
 	lines   int     // lines that wait
 	slots   int64
+	turn    int64 // which slot of the desk it had last
 }
 
 // share is the tenant's service as it counts: who could not send for long
@@ -158,11 +159,14 @@ func (l *line) before(d *desk, m *line, u, v float64) bool {
 	if u != v {
 		return u > v
 	}
-	a, b := l.share(), m.share()
 	if l.tenant != m.tenant {
-		a, b = l.tenant.share(d), m.tenant.share(d)
+		if a, b := l.tenant.share(d), m.tenant.share(d); a != b {
+			return a < b
+		}
+		// Not by their lines: one with more service would win for its tenant.
+		return l.tenant.turn < m.tenant.turn
 	}
-	if a != b {
+	if a, b := l.share(), m.share(); a != b {
 		return a < b
 	}
 	// Calls of one licence in a row would empty its bucket, where it has one.
@@ -283,6 +287,8 @@ func (d *desk) serve(l *line, cost float64) {
 	t.served += cost
 	l.served += cost
 	t.slots++
+	d.turns++
+	t.turn = d.turns
 }
 
 // tenant is the flow's workspace at this desk, in the flow's class.
