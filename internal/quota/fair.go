@@ -163,10 +163,16 @@ func (l *line) before(d *desk, m *line, u, v float64) bool {
 		if a, b := l.tenant.share(d), m.tenant.share(d); a != b {
 			return a < b
 		}
+		if a, b := l.tenant.served, m.tenant.served; a != b {
+			return a < b
+		}
 		// Not by their lines: one with more service would win for its tenant.
 		return l.tenant.turn < m.tenant.turn
 	}
 	if a, b := l.share(), m.share(); a != b {
+		return a < b
+	}
+	if a, b := l.served, m.served; a != b { // both lag far behind
 		return a < b
 	}
 	// Calls of one licence in a row would empty its bucket, where it has one.

@@ -43,19 +43,48 @@ func (d *desk) forecast(now float64) []ending {
 		return d.foreseen
 	}
 	d.foreseenAt, d.foreseen = now, d.foreseen[:0]
-	groups := map[*instance][]*line{}
-	for _, f := range d.flows {
-		if l := f.lines[d]; l != nil && f.Left > 0 && len(l.under) > 0 {
-			g := innermostCommon(l.under)
-			groups[g] = append(groups[g], l)
-		}
-	}
+	groups := d.groups()
 	for g, lines := range groups {
 		if rate, vary, ok := g.speed(now, lines); ok {
-			d.foreseen = append(d.foreseen, runDry(now, lines, rate, vary)...)
+			d.foreseen = append(d.foreseen, runDry(now, lines, rate, vary, beside(now, g, groups))...)
 		}
 	}
 	return d.foreseen
+}
+
+// groups are the lines with something left, by their innermost common scope.
+func (d *desk) groups() map[*instance][]*line {
+	all := map[*instance][]*line{}
+	for _, f := range d.flows {
+		if l := f.lines[d]; l != nil && f.Left > 0 && len(l.under) > 0 {
+			g := innermostCommon(l.under)
+			all[g] = append(all[g], l)
+		}
+	}
+	return all
+}
+
+// others is what other licences at the desk have to do, and how fast it goes.
+type others struct{ left, rate float64 }
+
+// beside sums up all groups but one.
+func beside(now float64, g *instance, groups map[*instance][]*line) (o others) {
+	for h, lines := range groups {
+		if h != g {
+			o.left += total(lines)
+			o.rate += max(0, h.stats.slow.rate(now)-h.stats.slowRefused.rate(now))
+		}
+	}
+	return o
+}
+
+// horizon is what desk.horizon will be when t seconds have passed and so many
+// calls are left that go at a rate.
+func (o others) horizon(t, left, rate float64) float64 {
+	if more := o.left - t*o.rate; more > 0 {
+		return (left + more) / (rate + o.rate)
+	}
+	return left / rate
 }
 
 // innermostCommon is the scope that all calls of the group share: the licence.
@@ -115,7 +144,7 @@ type share struct {
 
 // runDry lets the lines share a rate until all are done, in steps of a
 // fiftieth to a sixteenth of the time that is left.
-func runDry(now float64, lines []*line, rate, vary float64) []ending {
+func runDry(now float64, lines []*line, rate, vary float64, o others) []ending {
 	open := make([]share, len(lines))
 	for i, l := range lines {
 		n := float64(l.flow.Left)
@@ -129,7 +158,7 @@ func runDry(now float64, lines []*line, rate, vary float64) []ending {
 		for _, f := range open {
 			horizon = max(horizon, f.left/f.pace)
 		}
-		divide(open, rate, horizon)
+		divide(open, rate, max(horizon, o.horizon(t, sum, rate)))
 		for _, f := range open {
 			first = min(first, f.left/f.get)
 		}
@@ -238,17 +267,13 @@ func (e *Engine) Foresee(now time.Time, scopes []Scope, calls, reports int) (Ran
 		}
 	}
 	d, common := e.desk(scopes[0]), innermostCommon(l.under)
-	lines := []*line{l}
-	for _, f := range d.flows {
-		if m := f.lines[d]; m != nil && f.Left > 0 && len(m.under) > 0 && innermostCommon(m.under) == common {
-			lines = append(lines, m)
-		}
-	}
+	groups := d.groups()
+	lines := append(groups[common], l)
 	rate, vary, ok := common.speed(at, lines)
 	if !ok {
 		return Range{}, false
 	}
-	for _, end := range runDry(at, lines, rate, vary) {
+	for _, end := range runDry(at, lines, rate, vary, beside(at, common, groups)) {
 		if end.line == l {
 			return Range{e.time(end.from), e.time(end.to)}, true
 		}

@@ -81,7 +81,7 @@ func TestRunsDryInTheOrderOfThePick(t *testing.T) {
 	}
 	a, b, person, old := flowOf(Bulk, 100), flowOf(Bulk, 300), flowOf(Interactive, 30), flowOf(Backfill, 100)
 	ends := map[*line]ending{}
-	for _, e := range runDry(0, []*line{old, a, person, b}, 10, 0) {
+	for _, e := range runDry(0, []*line{old, a, person, b}, 10, 0, others{}) {
 		ends[e.line] = e
 	}
 	mid := func(l *line) float64 { return ends[l].from / (1 - sooner) }
@@ -100,7 +100,7 @@ func TestRunsDryInTheOrderOfThePick(t *testing.T) {
 		return l
 	}
 	big, small := own(500), own(200)
-	for _, e := range runDry(0, []*line{small, big}, 7, 0) {
+	for _, e := range runDry(0, []*line{small, big}, 7, 0, others{}) {
 		if want := 100.; e.line == big && math.Abs(e.from/(1-sooner)-want) > 3 {
 			t.Errorf("the large one ends at %.1f s, its customer allows %.0f", e.from/(1-sooner), want)
 		} else if e.line == small && e.from/(1-sooner) < 85 {
@@ -119,7 +119,7 @@ func TestRangeGrowsWithTheSwings(t *testing.T) {
 	l := &line{flow: &flow{FlowOptions: FlowOptions{Class: Bulk, Left: 1000}}}
 	last := 0.
 	for _, vary := range []float64{0, 0.3, 0.4, 9} {
-		e := runDry(0, []*line{l}, 10, vary)[0]
+		e := runDry(0, []*line{l}, 10, vary, others{})[0]
 		if w := e.to - e.from; w <= last {
 			t.Errorf("%.1f s wide at %.1f, %.1f before", w, vary, last)
 		} else {
@@ -150,5 +150,53 @@ func TestSwingsAreMeasured(t *testing.T) {
 	}
 	if v := send(10, 300); v > 0.05 {
 		t.Errorf("steady again, and swings by %.2f", v)
+	}
+}
+
+// The ends of a fast licence do not depend on how long a slow one takes beside
+// it, but whether a large account goes first does.
+func TestEndsBesideASlowLicence(t *testing.T) {
+	p := twoLicences()
+	shown, ended, flows := map[string]Range{}, map[string]float64{}, map[string]FlowID{}
+	left := map[string]int{}
+	p.onAnswer = func(now float64, tk *Ticket, refused bool) {
+		if id := tk.line.flow.ID; !refused {
+			if left[id]--; left[id] == 0 {
+				ended[id] = now
+				p.e.Close(flows[id])
+			}
+		}
+	}
+	for c := range 60 {
+		id, licence, n := fmt.Sprint(c), "slow", 80
+		if c%2 == 1 {
+			licence = "fast"
+		}
+		if c == 31 {
+			n = 800
+		}
+		flows[id], left[id] = p.e.Open(FlowOptions{ID: id, Class: Bulk, Left: n}), n
+		p.enqueue(flows[id], n, naver(licence, id)...)
+	}
+	for now := 1.; now < 400; now++ {
+		p.until(now)
+		for id, f := range flows {
+			if _, ok := shown[id]; !ok && left[id] > 0 {
+				if r, ok := p.e.Forecast(at(now), f); ok {
+					shown[id] = r
+				}
+			}
+		}
+	}
+	in := 0
+	for id, r := range shown {
+		if e := at(ended[id]); !e.Before(r.From) && !e.After(r.To) {
+			in++
+		} else {
+			t.Logf("%s ended at %.0f s, expected %v to %v", id, ended[id], r.From.Sub(t0), r.To.Sub(t0))
+		}
+	}
+	if len(shown) < 60 || in < 54 {
+		t.Errorf("%d of %d ended in the range first shown", in, len(shown))
 	}
 }

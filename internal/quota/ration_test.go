@@ -104,25 +104,3 @@ func TestWhatIsNoRation(t *testing.T) {
 		}
 	}
 }
-
-// Where two workspaces have had as much, a flow that had more than others of
-// its own does not win for its workspace.
-func TestEqualWorkspacesHideNoFlow(t *testing.T) {
-	d := &desk{}
-	inner := &instance{}
-	ahead, behind := &tenant{name: "a"}, &tenant{name: "b"}
-	rich := &line{flow: &flow{id: 1, inner: inner}, tenant: ahead, served: 10}
-	poor := &line{flow: &flow{id: 3, inner: inner}, tenant: ahead}
-	other := &line{flow: &flow{id: 2, inner: inner}, tenant: behind}
-	for _, lines := range [][]*line{{rich, poor, other}, {poor, other, rich}, {other, rich, poor}, {other, poor, rich}} {
-		best := lines[0]
-		for _, l := range lines[1:] {
-			if l.before(d, best, 0, 0) {
-				best = l
-			}
-		}
-		if best == rich {
-			t.Errorf("the flow with most service won over %d and %d", lines[0].flow.id, lines[1].flow.id)
-		}
-	}
-}
