@@ -274,6 +274,12 @@ func worlds() []world {
 				return at + uniform(rnd, 10, 40), uniform(rnd, 0, 12.5)
 			}})
 		}),
+		single("crowd", "25/s, of which others take 17.5 all the time", fixed25, func(_ *rand.Rand, l *limit) {
+			l.with(constant(17.5))
+		}),
+		single("minute", "25/s as 1500 in fixed windows of a minute", fixed25, func(_ *rand.Rand, l *limit) {
+			l.window, l.burst = 60, 0
+		}),
 		scoped("A", "licence 25", 0, 25, 0, 0, 1, nil),
 		scoped("B", "customer 25, address 100", 100, 0, 25, 0, 1, nil),
 		scoped("C", "customer 25, reports 10, address 100", 100, 0, 25, 10, 1, nil),
@@ -307,6 +313,11 @@ func worlds() []world {
 		scoped("Q", "five licences of 25, address 100", 100, 25, 0, 0, 5, nil),
 		scoped("R", "five licences, customer 25, address 40 whose refusals do not say so", 40, 0, 25, 0, 5,
 			func(_ *rand.Rand, _ variant, w *setup) { w.mute = true }),
+		scoped("T", "two licences of 10 and 40", 0, 25, 0, 0, 2, func(rnd *rand.Rand, v variant, w *setup) {
+			for i, r := range []float64{10, 40} {
+				w.lic[i] = bucket(quota.Licence, wander(rnd, r, v), v.punish, rnd)
+			}
+		}),
 		scoped("K", "customer 25 alone", 0, 0, 25, 0, 1, nil),
 		scoped("M", "customer 6, licence 100", 0, 100, 6, 0, 1, nil),
 	}

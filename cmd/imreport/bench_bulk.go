@@ -8,7 +8,7 @@ import (
 
 type benchBulkCmd struct {
 	figures
-	World     listFlag `help:"Only these worlds: fixed, drifting, drop, windows, sliding, third party, A-H2, P, Q, R, S, K, M." placeholder:"NAME,…"`
+	World     listFlag `help:"Only these worlds: fixed, drifting, drop, windows, sliding, third party, crowd, minute, A-H2, P-T, K, M." placeholder:"NAME,…"`
 	Client    listFlag `help:"Only these clients: gate, oracle 100 %, …" placeholder:"NAME,…"`
 	Seeds     int      `default:"10" help:"Mornings of each mean."`
 	FirstSeed uint64   `default:"9001" help:"Their first seed."`

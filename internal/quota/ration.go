@@ -96,6 +96,12 @@ func (r *ration) length() float64 {
 	return r.time / r.n
 }
 
+// racing reports whether the scope goes at a rate that its ration may not allow
+// for long: it is or was dry, and nothing is spread.
+func (r *ration) racing() bool {
+	return r.limit == 0 && (r.n > 0 || r.dry > 0 && r.last-r.dry >= dryLeast)
+}
+
 // learn learns from a ration that was used up in so many seconds.
 func (r *ration) learn(took float64) {
 	if r.limit > 0 {
