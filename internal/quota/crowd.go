@@ -16,8 +16,9 @@ const (
 	// crowdedMore is how much more than it found it may be refused, up to
 	// crowdedMost.
 	crowdedMore, crowdedMost = 0.01, 0.2
-	// crowdTau seconds and crowdCalls calls are what it remembers.
-	crowdTau, crowdCalls = 90., 1000.
+	// crowdTau seconds and crowdCalls calls are what it remembers; with fewer than
+	// crowdLeast it judges nothing.
+	crowdTau, crowdCalls, crowdLeast = 90., 1000., 200.
 	// crowdStuck: of the last minute, the part that the highest usual share was
 	// aimed at.
 	crowdStuck = 0.7
@@ -28,6 +29,8 @@ const (
 	// in the mean. Where it is more than bunched, they are falls; where it is less
 	// than even, nobody but us fills the bucket.
 	bunch, bunched, even = 0.3, 0.45, 0.05
+	// crowdIdle is after how many seconds without a call a crowd may have gone.
+	crowdIdle = 60.
 	// crowdStep is by how much the rate falls with a refusal in a crowd.
 	crowdStep = 0.06
 )
@@ -86,16 +89,23 @@ func (s *pacer) crowded() {
 	c := &s.crowd
 	share, slope, fast := c.slope()
 	switch {
-	case s.mode == steady && share > crowdedFrom && slope < steep && c.stuck > crowdStuck && c.bunches < bunched && c.bunches > 2*even:
+	case s.mode == steady && c.sends > crowdLeast && share > crowdedFrom && slope < steep && c.stuck > crowdStuck && c.bunches < bunched && c.bunches > 2*even:
 		s.mode = amid
 		c.share, c.most = share, min(crowdedMost, share+crowdedMore)
 		s.rate = max(s.rate, fast/(1-s.room))
 	case s.mode != amid:
 	case share < crowdedTo || slope > 2*steep || c.bunches > 1.25*bunched || c.bunches < even:
-		s.mode, c.stuck = steady, 0
+		s.leaveCrowd(c.at)
 	case slope < steep:
 		c.share = min(c.most, 1.02*c.share)
 	default:
 		c.share = max(crowdedTo, 0.96*c.share)
+	}
+}
+
+// leaveCrowd forgets the others.
+func (s *pacer) leaveCrowd(now float64) {
+	if s.crowd = (crowd{at: now}); s.mode == amid {
+		s.mode = steady
 	}
 }

@@ -200,6 +200,9 @@ func (s *pacer) send(now, cost float64) mark {
 	low := min(fillMax, s.low+gap*0.6*refill)
 	s.low = max(-fillMax, low-cost)
 
+	if gap > crowdIdle {
+		s.leaveCrowd(now)
+	}
 	s.crowd.pass(now, s.rate, s.atMost())
 	s.crowd.sent(r)
 	if s.mode == amid && onTime {

@@ -14,8 +14,9 @@ const (
 	// part dryPart of the time since it was dry last, at least: a limit that
 	// falls goes on taking calls, and what empties a bucket is short.
 	dryLeast, dryPart = 0.7, 0.1
-	// alike is how much two rations may differ to be the same.
-	alike = 0.15
+	// alike is how much two rations may differ to be the same, and leastRation how
+	// many calls one has: a few that were taken between refusals are none.
+	alike, leastRation = 0.05, 50
 	// spare is the part of a ration that is not used.
 	spare = 0.03
 	// usedUp: a scope that is dry before it used this part of its ration has
@@ -113,7 +114,11 @@ func (r *ration) learn(took float64) {
 		}
 		return
 	}
-	if r.n > 0 && math.Abs(r.taken/(r.calls/r.n)-1) > alike {
+	if r.taken < leastRation {
+		r.n = 0
+		return
+	}
+	if r.n == 0 || math.Abs(r.taken/(r.calls/r.n)-1) > alike {
 		r.calls, r.time, r.n = 0, 0, 0
 	}
 	r.calls, r.time, r.n = r.calls+r.taken, r.time+took, r.n+1
