@@ -16,9 +16,9 @@ const (
 	// crowdedMore is how much more than it found it may be refused, up to
 	// crowdedMost.
 	crowdedMore, crowdedMost = 0.01, 0.2
-	// crowdTau seconds and crowdCalls calls are what it remembers; with fewer than
-	// crowdLeast it judges nothing.
-	crowdTau, crowdCalls, crowdLeast = 90., 1000., 200.
+	// crowdTau seconds and crowdCalls calls are what it remembers; with fewer calls
+	// than crowdLeast, or refusals than crowdRefusals, it judges nothing.
+	crowdTau, crowdCalls, crowdLeast, crowdRefusals = 90., 1000., 200., 10.
 	// crowdStuck: of the last minute, the part that the highest usual share was
 	// aimed at.
 	crowdStuck = 0.7
@@ -83,15 +83,17 @@ func (c *crowd) slope() (share, least, fast float64) {
 	return share, (c.rx/n-mean*share)/spread - math.Sqrt(share/(n*spread)), math.Exp(mean + math.Sqrt(spread))
 }
 
-// crowded moves a pacer into a crowd, out of it, and the share that it aims at
+// crowded moves the pacer of a common scope into a crowd, out of it, and the share that it aims at
 // within.
 func (s *pacer) crowded() {
 	c := &s.crowd
 	share, slope, fast := c.slope()
 	switch {
-	case s.mode == steady && c.sends > crowdLeast && share > crowdedFrom && slope < steep && c.stuck > crowdStuck && c.bunches < bunched && c.bunches > 2*even:
+	case s.mode == steady && !s.narrow && c.sends >= crowdLeast && c.refusals >= crowdRefusals && share > crowdedFrom &&
+		slope < steep && c.stuck > crowdStuck && c.bunches < bunched && c.bunches > 2*even:
 		s.mode = amid
-		c.share, c.most = share, min(crowdedMost, share+crowdedMore)
+		c.most = min(crowdedMost, share+crowdedMore)
+		c.share = min(share, c.most)
 		s.rate = max(s.rate, fast/(1-s.room))
 	case s.mode != amid:
 	case share < crowdedTo || slope > 2*steep || c.bunches > 1.25*bunched || c.bunches < even:
@@ -101,6 +103,14 @@ func (s *pacer) crowded() {
 	default:
 		c.share = max(crowdedTo, 0.96*c.share)
 	}
+}
+
+// aim is the share of refusals that is aimed at.
+func (s *pacer) aim() float64 {
+	if s.mode == amid {
+		return s.crowd.share
+	}
+	return s.p
 }
 
 // leaveCrowd forgets the others.

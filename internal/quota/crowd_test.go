@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -80,5 +81,60 @@ func TestCrowdsEnd(t *testing.T) {
 	p.until(900)
 	if yes/200 < 23.5 || no/(yes+no) > 0.02 {
 		t.Errorf("%.1f/s, %.1f %% refused", yes/200, 100*no/(yes+no))
+	}
+}
+
+// A trial that failed brings a crowd back whole: when the others leave then, the
+// rate rises.
+func TestRecalledCrowdsEndToo(t *testing.T) {
+	p := crowdedPlay(1, 17.5, 400)
+	p.until(399)
+	in := p.e.scopes[Scope{Licence, "l"}]
+	if in.pacer.mode != amid {
+		t.Fatalf("mode %d amid others", in.pacer.mode)
+	}
+	in.pacer.recall(399, in.pacer)
+	p.until(500)
+	if in.pacer.rate < 20 {
+		t.Errorf("%.1f/s of 25 at 500 s", in.pacer.rate)
+	}
+}
+
+// Yesterday's crowd is none today, and a person's few calls, some of them
+// refused, are none at a customer.
+func TestFewCallsAreNoCrowd(t *testing.T) {
+	p := crowdedPlay(1, 17.5, 400)
+	p.until(400)
+	for _, f := range p.e.flows {
+		for _, l := range f.lines {
+			for _, w := range slices.Clone(l.waiting) {
+				p.e.Cancel(at(p.now), w)
+			}
+		}
+	}
+	p.until(8 * 3600)
+	rnd, server := rand.New(rand.NewPCG(1, 1)), p.allow
+	p.allow = func(now float64, tk *Ticket) bool { return rnd.IntN(10) > 0 && server(now, tk) }
+	f := p.e.Open(FlowOptions{ID: "person", Class: Interactive})
+	for range 200 {
+		p.enqueue(f, 10, naver("l", "3")...)
+		p.until(p.now + 20)
+		for s, in := range p.e.scopes {
+			if in.pacer.mode == amid && in.policy.Narrow {
+				t.Fatalf("%v is in a crowd", s)
+			}
+		}
+	}
+	p.allow = server
+	p.enqueue(p.e.Open(FlowOptions{ID: "bulk", Class: Bulk}), 3000, naver("l", "3")...)
+	from, n := p.now, 0
+	p.onAnswer = func(_ float64, _ *Ticket, refused bool) {
+		if !refused {
+			n++
+		}
+	}
+	p.until(from + 100)
+	if n < 1500 {
+		t.Errorf("%d calls in the first 100 s of the bulk", n)
 	}
 }

@@ -370,7 +370,6 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		if !a.Lost {
 			d.accepted.add(at, 1)
 			d.counted(at, false, nil)
-			d.rations(at, t, false)
 		}
 		l.open--
 		f := l.flow
@@ -395,7 +394,6 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		}
 	}
 	d.counted(at, true, t.scopes[guilty])
-	d.rations(at, t, true)
 	t.again = true
 	d.enqueue(t, true)
 	return true

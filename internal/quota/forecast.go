@@ -71,7 +71,11 @@ type others struct{ left, rate float64 }
 func beside(now float64, g *instance, groups map[*instance][]*line) (o others) {
 	for h, lines := range groups {
 		if h != g {
-			o.left += total(lines)
+			for _, l := range lines {
+				if l.flow.Class == Bulk { // as desk.horizon counts
+					o.left += float64(l.flow.Left)
+				}
+			}
 			o.rate += max(0, h.stats.slow.rate(now)-h.stats.slowRefused.rate(now))
 		}
 	}
@@ -115,7 +119,7 @@ func (s *instance) speed(now float64, lines []*line) (rate, vary float64, ok boo
 	switch {
 	case busy > 0 && busy >= min(showBy, max(showFrom, showPart*whole)):
 		rate = used
-	case (taught >= sure || s.stored) && now >= s.paused && !s.ration.racing(): // known from before
+	case (taught >= sure || s.stored) && now >= s.paused: // known from before
 		rate = s.pacer.rate * (1 - s.pacer.room)
 	}
 	if st.mean > 0 {

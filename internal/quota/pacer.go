@@ -205,7 +205,7 @@ func (s *pacer) send(now, cost float64) mark {
 	}
 	s.crowd.pass(now, s.rate, s.atMost())
 	s.crowd.sent(r)
-	if s.mode == amid && onTime {
+	if s.mode == amid && onTime && s.kept(now, r) {
 		s.rate = min(s.ceiling, s.rate*(1+crowdStep*s.crowd.share))
 	}
 	s.trail[s.trailed%len(s.trail)] = step{now, s.seq}
@@ -262,7 +262,8 @@ func (s *pacer) recall(now float64, was pacer) {
 	s.anew(now)
 	s.mode, s.charges, s.rate, s.ref, s.sus, s.freed = was.mode, was.charges, was.rate, was.ref, was.sus, was.freed
 	s.before, s.beforeT, s.hold, s.rest = was.before, was.beforeT, was.hold, was.rest
-	s.early, s.p = was.early, was.p
+	s.early, s.p, s.crowd = was.early, was.p, was.crowd
+	s.crowd.at = now
 }
 
 // climb moves the learned rate up when a raised pace was carried long enough.

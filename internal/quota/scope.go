@@ -25,7 +25,6 @@ type instance struct {
 	mass    []float64 // refusals of the last 3 s
 	opened  float64   // when the circuit was opened last
 	stats   stats
-	ration  ration
 	past    past             // for scopes of one customer
 	outer   map[Scope]bool   // scopes that its calls count in as well, further out
 	slots   map[string]int64 // common scopes: slots given, by tenant

@@ -141,7 +141,7 @@ func (e *Engine) scopeUsage(at float64, x *instance) ScopeUsage {
 	}
 	v.Binding = x.stats.binding(at)
 	if x.policy.Kind == Learned {
-		v.HeadRoom, v.Refusals = x.pacer.room, x.pacer.p
+		v.HeadRoom, v.Refusals = x.pacer.room, x.pacer.aim()
 	}
 	if v.Binding || x.paused > at {
 		v.Why = x.why(at)
