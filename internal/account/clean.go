@@ -117,7 +117,7 @@ func checkCustomer(name, raw string) (string, []errs.Field) {
 
 func checkHeadRoom(percent int) []errs.Field {
 	if percent < 0 || percent > headRoomMax {
-		return field("head_room", "account.head_room.out_of_range", headRoomMax)
+		return field("head_room_percent", "account.head_room.out_of_range", headRoomMax)
 	}
 	return nil
 }

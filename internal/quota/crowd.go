@@ -4,9 +4,9 @@ import "math"
 
 // A bucket that others fill as well is empty by chance, at any rate. Going
 // slower then costs time and spares little, and who always gives way to the
-// others ends at nothing. So where refusals stay frequent at the lowest share
-// that a pacer aims at, come one by one, and do not depend much on our rate,
-// it aims at a higher share, as long as calls are worth more than their
+// others ends at nothing. So where more is refused than the highest share that
+// a pacer usually aims at, one by one, and hardly depending on our rate, it
+// aims at a higher share, as long as calls are worth more than their
 // refusals cost.
 
 const (

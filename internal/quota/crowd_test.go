@@ -88,12 +88,12 @@ func TestCrowdsEnd(t *testing.T) {
 // rate rises.
 func TestRecalledCrowdsEndToo(t *testing.T) {
 	p := crowdedPlay(1, 17.5, 400)
-	p.until(399)
+	p.until(400) // so that no refusal comes any more
 	in := p.e.scopes[Scope{Licence, "l"}]
 	if in.pacer.mode != amid {
 		t.Fatalf("mode %d amid others", in.pacer.mode)
 	}
-	in.pacer.recall(399, in.pacer)
+	in.pacer.recall(400, in.pacer)
 	p.until(500)
 	if in.pacer.rate < 20 {
 		t.Errorf("%.1f/s of 25 at 500 s", in.pacer.rate)
@@ -112,10 +112,19 @@ func TestFewCallsAreNoCrowd(t *testing.T) {
 			}
 		}
 	}
+	licence := p.e.scopes[Scope{Licence, "l"}]
+	if licence.pacer.mode != amid {
+		t.Fatalf("mode %d in the evening", licence.pacer.mode)
+	}
 	p.until(8 * 3600)
 	rnd, server := rand.New(rand.NewPCG(1, 1)), p.allow
 	p.allow = func(now float64, tk *Ticket) bool { return rnd.IntN(10) > 0 && server(now, tk) }
 	f := p.e.Open(FlowOptions{ID: "person", Class: Interactive})
+	p.enqueue(f, 1, naver("l", "3")...)
+	p.until(p.now + 1)
+	if licence.pacer.mode == amid {
+		t.Error("yesterday's crowd is believed")
+	}
 	for range 200 {
 		p.enqueue(f, 10, naver("l", "3")...)
 		p.until(p.now + 20)

@@ -119,7 +119,7 @@ func (s *instance) speed(now float64, lines []*line) (rate, vary float64, ok boo
 	switch {
 	case busy > 0 && busy >= min(showBy, max(showFrom, showPart*whole)):
 		rate = used
-	case (taught >= sure || s.stored) && now >= s.paused: // known from before
+	case (taught >= sure || s.stored): // known from before
 		rate = s.pacer.rate * (1 - s.pacer.room)
 	}
 	if st.mean > 0 {

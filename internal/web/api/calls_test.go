@@ -33,6 +33,10 @@ func TestAPIKeys(t *testing.T) {
 		if a.at("name") != "새 이름" || a.at("owner_customer_id") != nil || a.at("head_room_percent") != 20.0 || strings.Contains(string(a.raw), secretB) {
 			t.Errorf("not as changed: %s", a.raw)
 		}
+		// The mistake is at the field that was sent; the page looks for it there too.
+		if a := c.do("PATCH", "/api-keys/"+id, `{"head_room_percent":150}`).want(422); !strings.Contains(string(a.raw), `"field":"head_room_percent"`) {
+			t.Errorf("head room of 150 %%: %s", a.raw)
+		}
 		h.source.found = []account.Found{{CustomerID: "1234567", Name: "광고주", Role: "OWNER"}, {CustomerID: "7654321"}}
 		if a := c.do("POST", "/api-keys/"+id+"/sync", "").want(200); a.at("found") != 2.0 || a.at("added") != 2.0 {
 			t.Errorf("sync: %s", a.raw)
