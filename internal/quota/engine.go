@@ -370,6 +370,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		if !a.Lost {
 			d.accepted.add(at, 1)
 			d.counted(at, false, nil)
+			d.windows(at, t, false, false)
 		}
 		l.open--
 		f := l.flow
@@ -394,6 +395,7 @@ func (e *Engine) Done(now time.Time, t *Ticket, a Answer) bool {
 		}
 	}
 	d.counted(at, true, t.scopes[guilty])
+	d.windows(at, t, true, a.RetryAfter > 0)
 	t.again = true
 	d.enqueue(t, true)
 	return true

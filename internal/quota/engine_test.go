@@ -22,7 +22,9 @@ type play struct {
 	pending  answers
 	delay    func() float64
 	allow    func(now float64, t *Ticket) bool
-	down     func(now float64) bool // nothing answers
+	down     func(now float64) bool    // nothing answers
+	more     func(t *Ticket)           // hears of a call that was taken
+	after    func(now float64) float64 // seconds that a refusal asks to wait
 	onSend   func(now float64, t *Ticket)
 	onAnswer func(now float64, t *Ticket, refused bool)
 }
@@ -71,7 +73,14 @@ func (p *play) until(end float64) {
 				heap.Push(&p.pending, a)
 				continue
 			}
-			p.e.Done(at(p.now), a.t, Answer{Refused: a.refused, Lost: a.lost})
+			said := Answer{Refused: a.refused, Lost: a.lost}
+			if a.refused && p.after != nil {
+				said.RetryAfter = time.Duration(p.after(p.now) * 1e9)
+			}
+			p.e.Done(at(p.now), a.t, said)
+			if p.more != nil && !a.refused && !a.lost {
+				p.more(a.t)
+			}
 			if p.onAnswer != nil {
 				p.onAnswer(p.now, a.t, a.refused)
 			}

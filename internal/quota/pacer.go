@@ -75,6 +75,7 @@ type pacer struct {
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
 	crowd      crowd
+	calm       float64 // seconds before it feels upward where a server counts in long windows
 }
 
 // step is one send: when, and the cost sent before it.
@@ -122,7 +123,7 @@ func (s *pacer) lift(u float64) float64 {
 		return max(0, min(top, math.Pow(2, max(0, u-s.sus)/0.7)-1))
 	}
 	d := margin * s.p
-	if x := (u - s.steadyHold()) / s.slow(); x > 0 {
+	if x := (u - s.steadyHold()) / max(s.slow(), s.calm/4); x > 0 {
 		d += min(1.5, 0.02*x+0.03*x*x*x)
 	}
 	return d
@@ -132,7 +133,7 @@ func (s *pacer) lift(u float64) float64 {
 func (s *pacer) slow() float64 { return max(1, min(20, usual/s.rate)) }
 
 func (s *pacer) steadyHold() float64 {
-	h := min(1.2/(s.p*s.rate), 10*s.slow())
+	h := max(s.calm, min(1.2/(s.p*s.rate), 10*s.slow()))
 	if s.room > 0 {
 		h = max(h, 60)
 	}

@@ -25,6 +25,7 @@ type instance struct {
 	mass    []float64 // refusals of the last 3 s
 	opened  float64   // when the circuit was opened last
 	stats   stats
+	windows windows          // of a common scope
 	past    past             // for scopes of one customer
 	outer   map[Scope]bool   // scopes that its calls count in as well, further out
 	slots   map[string]int64 // common scopes: slots given, by tenant
@@ -112,6 +113,9 @@ type kind struct {
 	known  []*instance
 }
 
+// probeGap is for how long a probe's answer is waited for, in seconds.
+const probeGap = 1.
+
 // ready is the earliest time for a call of this cost.
 func (s *instance) ready(now, cost float64) float64 {
 	if now >= s.lease {
@@ -121,6 +125,9 @@ func (s *instance) ready(now, cost float64) float64 {
 		return max(s.paused, s.pacer.last+guestPause)
 	}
 	at := s.paused
+	if s.cool > 0 {
+		at = max(at, s.pacer.last+probeGap)
+	}
 	if s.shared != nil {
 		return max(at, s.shared.ready(now))
 	}
@@ -218,7 +225,8 @@ func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) 
 // circuit opens the scope's circuit after mass refusals: 20 within 3 s, or 6
 // probes in a row. It closes by the first probe that is taken; until then it
 // opens for 5 s, then twice as long, at most 5 min (the notice of 2020-12-18
-// asks for 5 min after mass refusals).
+// asks for 5 min after mass refusals). One probe at a time is sent, or in
+// probeGap seconds if its answer is lost.
 func (s *instance) circuit(now float64) {
 	s.mass = append(s.mass, now)
 	for len(s.mass) > 0 && now-s.mass[0] > 3 {
