@@ -75,7 +75,8 @@ type pacer struct {
 	fill       float64 // believed tokens in the server's bucket, after the last send
 	low        float64 // the same if its rate were 0.6 of what is believed
 	crowd      crowd
-	calm       float64 // seconds before it feels upward where a server counts in long windows
+	window     float64 // seconds that the server counts over; 0: it is not known, or short
+	calm       float64 // and how many go well before it feels upward
 }
 
 // step is one send: when, and the cost sent before it.

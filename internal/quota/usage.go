@@ -47,6 +47,9 @@ type ScopeUsage struct {
 	HeadRoom float64 `json:"head_room,omitempty"`
 	// Refusals is the share of refused calls that learning costs at present.
 	Refusals float64 `json:"refusals_allowed,omitempty"`
+	// WindowS is how many seconds the server counts calls over, where that was found
+	// to be more than one; RatePerS is then the mean over them.
+	WindowS float64 `json:"window_s,omitempty"`
 	// PausedUntil is set while the circuit of a punished scope is open, and
 	// while the server has asked to wait.
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
@@ -141,7 +144,7 @@ func (e *Engine) scopeUsage(at float64, x *instance) ScopeUsage {
 	}
 	v.Binding = x.stats.binding(at)
 	if x.policy.Kind == Learned {
-		v.HeadRoom, v.Refusals = x.pacer.room, x.pacer.aim()
+		v.HeadRoom, v.Refusals, v.WindowS = x.pacer.room, x.pacer.aim(), x.pacer.window
 	}
 	if v.Binding || x.paused > at {
 		v.Why = x.why(at)

@@ -1,8 +1,6 @@
 package quota
 
-import (
-	"math"
-)
+import "math"
 
 // A server may count calls in windows of many seconds: so many a minute. Then
 // all goes well at any rate until the window is full, and nothing goes until the
@@ -212,7 +210,7 @@ func (s *instance) windowed(now float64, inner *instance, learned bool) {
 	case now > w.right+max(10, w.period):
 		w.leave(now)
 	}
-	if paced.pacer.calm = w.hold * w.period; w.period == 0 {
+	if paced.pacer.window, paced.pacer.calm = w.period, w.hold*w.period; w.period == 0 {
 		w.of = nil
 	}
 }

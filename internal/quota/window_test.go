@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -128,6 +129,11 @@ func TestLongWindows(t *testing.T) {
 				p.enqueue(p.e.Open(FlowOptions{ID: fmt.Sprint("person", at), Class: Interactive, Left: 20}), 20, naver("l", "l3")...)
 			}
 			p.until(began + 1380)
+			if found := p.e.Usage(at(p.now), Scope{Licence, "l"}).Scopes; !slices.ContainsFunc(found, func(u ScopeUsage) bool {
+				return u.Kind == Licence && math.Abs(u.WindowS/w.seconds-1) < 0.4
+			}) {
+				t.Errorf("usage shows %+v", found)
+			}
 			rate := float64(w.size) / w.seconds * (1 - w.room)
 			t.Logf("%.2f of the rate, %.2f %% refused, a person waited %.1f s", y.yes/900/rate, 100*y.share(), y.waited)
 			if y.yes/900 < 0.93*rate || y.yes/900 > 1.02*rate || y.share() > 0.015 || y.waited > 12+40/rate {
