@@ -686,3 +686,43 @@ func TestCustomersWhoLeftAreForgotten(t *testing.T) {
 		t.Errorf("%d scopes", n)
 	}
 }
+
+// A way back that a refusal ends, ends above where it began: else it begins there
+// again and again. The server is one of sliding windows of 250 ms in which
+// refusals count, and some customers meet limits of their own.
+func TestWayBackEndsAboveItsFoot(t *testing.T) {
+	mean := 0.
+	for seed := range uint64(10) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		p := newPlay(nil)
+		var window []float64
+		p.allow = func(now float64, tk *Ticket) bool {
+			size := 7
+			if now > 60 {
+				size = 2
+			}
+			for len(window) > 0 && window[0] < now-0.25 {
+				window = window[1:]
+			}
+			window = append(window, now)
+			return len(window) <= size && (now < 60 || rnd.IntN(40) > 0)
+		}
+		p.delay = func() float64 { return 0.005 + 0.05*rnd.Float64() }
+		for c := range 60 {
+			id := fmt.Sprint(c)
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 200, naver("l", id)...)
+		}
+		yes := 0.
+		p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+			if now > 80 && !refused {
+				yes++
+			}
+		}
+		p.until(320)
+		t.Logf("seed %d: %.1f/s of 8", seed, yes/240)
+		mean += yes / 240 / 10
+	}
+	if mean < 3 {
+		t.Errorf("%.1f/s of 8", mean)
+	}
+}

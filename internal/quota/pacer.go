@@ -15,6 +15,7 @@ const (
 	budget0  = 0.007 // share of refusals that learning may cost
 	budgetHi = 0.03  // and where third parties make the refusals noisy
 	hiMemory = 600.  // seconds that the level before a step down is remembered
+	wayBack  = 40.   // seconds after a fall in which it is tried to get back to what was before
 	early    = 0.5   // slots that a customer's call may go before its time
 	fillMax  = 3.0   // tokens that an unused server bucket is believed to hold
 )
@@ -66,7 +67,8 @@ type pacer struct {
 	ramp0      float64 // busy at the first send after the last refusal
 	carried    float64 // busy seconds at a raised rate
 	climbed    bool    // and it became the learned one since the last refusal
-	held       float64 // the rate before it climbed
+	held       float64 // the rate before it climbed,
+	foot       mark    // and the send before
 	react      float64 // refusals of calls sent before this are old news
 	probe      float64 // seq of the first call after a pause
 	run        int     // such calls refused in a row
@@ -281,6 +283,7 @@ func (s *pacer) climb(u, gap float64) {
 	}
 	if !s.climbed {
 		s.held = s.rate
+		s.foot = mark{at: s.last, seq: s.seq, elsewhere: s.elsewhere}
 	}
 	s.rate = min(s.ceiling, s.rate*(1+0.98*d))
 	s.carried = 0
@@ -358,10 +361,13 @@ func (s *pacer) charge(now float64, m mark) bool {
 			least = 0.9 * s.rate
 		}
 		if s.climbed {
-			sample, least = min(s.rate, s.held), 0
+			sample, least = min(s.rate, max(s.held, s.proved(m))), 0
 		}
 		s.rate = min(max(sample, least), m.pace)
 		s.hold = min(4, 1.4*s.hold)
+		if now > s.beforeT+wayBack {
+			s.mode, s.before = steady, 0
+		}
 	case suspicious && u > s.sus:
 		s.rate = min(max(sample, s.rate), m.pace)
 		s.sus = min(10, 1.4*s.sus)
@@ -411,6 +417,13 @@ func (s *pacer) charge(now float64, m mark) bool {
 	}
 	s.next = max(s.next, now+min(max(2, 0.2*s.slow()), pause/s.rate))
 	return true
+}
+
+// proved is the least rate that the server must have to take what it took since
+// the climb began, with a full bucket then.
+func (s *pacer) proved(m mark) float64 {
+	n := m.seq - s.foot.seq - (m.elsewhere - s.foot.elsewhere)
+	return (n - fillMax) / max(m.at-s.foot.at, 1e-3)
 }
 
 // most is the highest share of refusals that is aimed at outside of crowds.

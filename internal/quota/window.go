@@ -11,9 +11,10 @@ import "math"
 // goes on refusing, and that ends it.
 
 const (
-	// A scope is dry while dryLeast calls in a row are refused, or one with a pause
-	// asked for, for at least dryPart of the time since it was dry last.
-	dryLeast, dryPart = 5, 0.05
+	// A scope is dry while dryLeast calls in a row are refused, dryAgain where windows
+	// are believed in, or one with a pause asked for, for at least dryPart of the time
+	// since it was dry last, or of the window.
+	dryLeast, dryAgain, dryPart = 5, 3, 0.05
 	// A window has windowLeast to windowMost seconds and windowCalls calls at
 	// least: shorter ones need nothing of this, and longer ones are outages.
 	windowLeast, windowMost, windowCalls = 1.5, 150., 30.
@@ -26,9 +27,10 @@ const (
 	holdFirst, holdMost = 1.5, 8.
 	// A window that is full at less than usedUp of its calls is none, nor is one
 	// where the rate stays below tooLow of what was believed; then no other is
-	// believed in for untried windows, and twice as many each time. A rate above
-	// outgrown times what was believed ends it as well.
-	usedUp, tooLow, outgrown, untried = 0.93, 0.7, 2., 4.
+	// believed in for untried windows, and twice as many each time. It ends as well
+	// with a rate above outgrown times what was believed, or after unseen seconds of
+	// work without a dry time.
+	usedUp, tooLow, untried, outgrown, unseen = 0.93, 0.7, 4., 2., 1500.
 )
 
 // windows is what a common scope knows of long windows. A span is the time from
@@ -42,6 +44,7 @@ type windows struct {
 	dry     float64   // the first refusal after the last call that was taken; 0: none
 	last    float64   // and the last,
 	refused int       // how many,
+	barred  *instance // the scope one further in that all were of; nil: several
 	asked   bool      // and whether a pause was asked for
 	ended   float64   // the end of the last dry time of several
 
@@ -60,13 +63,16 @@ type windows struct {
 }
 
 // denied notes a refusal of a call.
-func (w *windows) denied(sent float64, asked bool) {
+func (w *windows) denied(sent float64, inner *instance, asked bool) {
 	w.pass(sent)
 	if w.dry == 0 {
-		w.dry, w.last, w.refused, w.asked = sent, sent, 0, false
+		w.dry, w.last, w.refused, w.barred, w.asked = sent, sent, 0, inner, false
 	}
 	w.last = max(w.last, sent)
 	w.refused++
+	if w.barred != inner {
+		w.barred = nil
+	}
 	w.asked = w.asked || asked
 }
 
@@ -76,18 +82,20 @@ func (w *windows) denied(sent float64, asked bool) {
 func (w *windows) served(sent, cost float64, inner *instance, outer float64) (learned bool) {
 	w.pass(sent)
 	if w.dry > 0 && sent > w.dry {
-		if (w.refused >= dryLeast || w.asked) && sent-w.dry > dryPart*min(windowMost, w.dry-w.since) {
+		least, span := dryLeast, min(windowMost, w.dry-w.since)
+		if w.period > 0 {
+			least, span = dryAgain, min(w.period, span)
+		}
+		if (w.refused >= least || w.asked) && sent-w.dry > dryPart*span {
 			end := (w.last + sent) / 2 // somewhere between
 			if w.asked {
 				end = sent
 			}
-			if w.only == nil {
-				w.ended = sent
-			}
-			if outer > w.dry || w.only != nil && !w.only.policy.Narrow { // not its own
+			// Where all of it was one licence's it is not this scope's own.
+			if outer > w.dry || w.only != nil && !w.only.policy.Narrow || w.barred != nil && !w.barred.policy.Narrow {
 				w.length = 0
-			} else {
-				learned = w.full(end)
+			} else if learned = w.full(end); w.only == nil {
+				w.ended = sent
 			}
 			w.begin(end, true)
 		}
@@ -181,7 +189,7 @@ func (d *desk) windows(now float64, t *Ticket, refused, asked bool) {
 		}
 		w, inner, learned := &s.windows, t.scopes[min(i+1, len(t.scopes)-1)], false
 		if refused {
-			w.denied(t.marks[i].at, asked)
+			w.denied(t.marks[i].at, inner, asked)
 		} else {
 			learned = w.served(t.marks[i].at, t.cost, inner, outer)
 			outer = max(outer, w.ended)
@@ -203,7 +211,7 @@ func (s *instance) windowed(now float64, inner *instance, learned bool) {
 	}
 	switch rate := paced.pacer.rate; {
 	case w.period == 0:
-	case w.of != nil && w.of != inner, rate > outgrown*w.rate:
+	case w.of != nil && w.of != inner, rate > outgrown*w.rate, now > w.since+unseen:
 		w.period, w.length = 0, 0
 	case rate > tooLow*w.rate:
 		w.right = now

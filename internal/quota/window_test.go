@@ -163,6 +163,52 @@ func TestLongWindowsChange(t *testing.T) {
 	}
 }
 
+// A server that ceases to count so is followed like any other after a while.
+func TestLongWindowsEnd(t *testing.T) {
+	rate := func(now float64) float64 {
+		if math.Mod(now, 120) < 60 {
+			return 20
+		}
+		return 30
+	}
+	p, bucket := counting(always(1500), 60, false, nil), newPlay(rate)
+	windows := p.allow
+	p.allow = func(now float64, tk *Ticket) bool {
+		if now < 900 {
+			return windows(now, tk)
+		}
+		return bucket.allow(now, tk)
+	}
+	p.bulkOf("l", 20)
+	p.until(900)
+	if p.e.scopes[Scope{Licence, "l"}].windows.period == 0 {
+		t.Error("no windows")
+	}
+	y := p.count(2700)
+	p.until(3300)
+	t.Logf("%.2f of the rate, %.2f %% refused", y.yes/600/25, 100*y.share())
+	if y.yes/600 < 0.95*25 || y.share() > 0.02 {
+		t.Errorf("%.2f of the rate, %.2f %% refused", y.yes/600/25, 100*y.share())
+	}
+}
+
+// Windows of one licence do not slow another that is seldom used.
+func TestLongWindowsOfALicence(t *testing.T) {
+	p := counting(always(1500), 60, false, func(t *Ticket) string { return t.scopes[1].ID })
+	p.bulkOf("l", 20)
+	for at := 7.; at < 900; at += 7 {
+		p.until(at)
+		p.enqueue(p.e.Open(FlowOptions{ID: fmt.Sprint(at), Class: Interactive}), 3, naver("m", "m1")...)
+	}
+	p.bulkOf("m", 20)
+	y := p.count(1000)
+	p.until(1300)
+	t.Logf("%.2f of both rates, %.2f %% refused", y.yes/300/50, 100*y.share())
+	if y.yes/300 < 0.85*50 {
+		t.Errorf("%.2f of both rates, %.2f %% refused", y.yes/300/50, 100*y.share())
+	}
+}
+
 // A limit that falls, or a server that is out of order now and then, has no
 // windows, and what looked like some slows nothing for long.
 func TestNoLongWindows(t *testing.T) {
