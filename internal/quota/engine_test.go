@@ -23,7 +23,7 @@ type play struct {
 	delay    func() float64
 	allow    func(now float64, t *Ticket) bool
 	down     func(now float64) bool    // nothing answers
-	more     func(t *Ticket)           // hears of a call that was taken
+	more     func(t *Ticket)           // hears of a call that came back and was not refused
 	after    func(now float64) float64 // seconds that a refusal asks to wait
 	onSend   func(now float64, t *Ticket)
 	onAnswer func(now float64, t *Ticket, refused bool)
@@ -35,6 +35,7 @@ type answer struct {
 	arrived bool
 	refused bool
 	lost    bool
+	wait    float64
 }
 type answers []answer
 
@@ -70,15 +71,18 @@ func (p *play) until(end float64) {
 			if !a.arrived {
 				a.lost = p.down != nil && p.down(p.now)
 				a.arrived, a.refused, a.at = true, !a.lost && !p.allow(p.now, a.t), p.now+p.delay()
+				if a.refused && p.after != nil {
+					a.wait = p.after(p.now)
+				}
 				heap.Push(&p.pending, a)
 				continue
 			}
 			said := Answer{Refused: a.refused, Lost: a.lost}
 			if a.refused && p.after != nil {
-				said.RetryAfter = time.Duration(p.after(p.now) * 1e9)
+				said.RetryAfter = time.Duration(a.wait * 1e9)
 			}
 			p.e.Done(at(p.now), a.t, said)
-			if p.more != nil && !a.refused && !a.lost {
+			if p.more != nil && !a.refused {
 				p.more(a.t)
 			}
 			if p.onAnswer != nil {
@@ -122,6 +126,32 @@ func TestStepDownCostsFewRefusals(t *testing.T) {
 	t.Logf("%.1f refusals until right; back after %.1f s", refusals, back)
 	if refusals > 12 || back > 6 {
 		t.Errorf("%.1f refusals until the rate was right, back after %.1f s", refusals, back)
+	}
+}
+
+// However long the limit was low.
+func TestWayBackFromALongFall(t *testing.T) {
+	for _, long := range []float64{50, 150, 400} {
+		p := newPlay(func(now float64) float64 {
+			if now > 60 && now < 60+long {
+				return 5
+			}
+			return 25
+		})
+		for c := range 20 {
+			id := fmt.Sprint(c)
+			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 1000, naver("l", id)...)
+		}
+		yes := 0.
+		p.onAnswer = func(now float64, _ *Ticket, refused bool) {
+			if now > 70+long && !refused {
+				yes++
+			}
+		}
+		p.until(100 + long)
+		if yes/30 < 22 {
+			t.Errorf("low for %g s: %.1f/s of 25 after 10 s", long, yes/30)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	budget0  = 0.007 // share of refusals that learning may cost
 	budgetHi = 0.03  // and where third parties make the refusals noisy
 	hiMemory = 600.  // seconds that the level before a step down is remembered
-	wayBack  = 40.   // seconds after a fall in which it is tried to get back to what was before
+	wayBack  = 40.   // seconds after which a fall is believed to last
 	early    = 0.5   // slots that a customer's call may go before its time
 	fillMax  = 3.0   // tokens that an unused server bucket is believed to hold
 )
@@ -316,10 +316,13 @@ func (s *pacer) charge(now float64, m mark) bool {
 	lo, hi := n/max(dt+idle, 1e-3), n/max(dt, 1e-3)
 	sample := min(max(s.rate, lo), hi)
 	w := dt / (dt + 2)
+	// A fall that lasts is a level of its own: it is learned steadily, and a way back
+	// that fails ends above its foot. Else each begins there again.
+	lasts := s.mode == regain && now > s.beforeT+wayBack
 	switch {
 	case s.charges < 5:
 		w = dt / (dt + 0.25)
-	case s.mode == regain:
+	case s.mode == regain && !lasts:
 		w = dt / (dt + 0.5)
 	}
 	if m.seq == s.probe {
@@ -360,14 +363,16 @@ func (s *pacer) charge(now float64, m mark) bool {
 		if noisy {
 			least = 0.9 * s.rate
 		}
+		base := s.rate
 		if s.climbed {
-			sample, least = min(s.rate, max(s.held, s.proved(m))), 0
+			base = s.held
+			sample, least = min(s.rate, max(base, s.proved(m))), 0
+		}
+		if lasts {
+			sample = max(sample, 1.2*base)
 		}
 		s.rate = min(max(sample, least), m.pace)
 		s.hold = min(4, 1.4*s.hold)
-		if now > s.beforeT+wayBack {
-			s.mode, s.before = steady, 0
-		}
 	case suspicious && u > s.sus:
 		s.rate = min(max(sample, s.rate), m.pace)
 		s.sus = min(10, 1.4*s.sus)

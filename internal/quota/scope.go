@@ -113,8 +113,15 @@ type kind struct {
 	known  []*instance
 }
 
-// probeGap is for how long a probe's answer is waited for, in seconds.
-const probeGap = 1.
+const (
+	// probeGap is the least time between two calls while the circuit is open, in
+	// seconds: about what an answer takes.
+	probeGap = 1.
+	// lostSlots is what a lost call takes from the time without a refusal, in slots:
+	// far more than its own, and less than a few in a hundred would need to stop the
+	// feeling upward.
+	lostSlots = 10.
+)
 
 // ready is the earliest time for a call of this cost.
 func (s *instance) ready(now, cost float64) float64 {
@@ -225,8 +232,7 @@ func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) 
 // circuit opens the scope's circuit after mass refusals: 20 within 3 s, or 6
 // probes in a row. It closes by the first probe that is taken; until then it
 // opens for 5 s, then twice as long, at most 5 min (the notice of 2020-12-18
-// asks for 5 min after mass refusals). One probe at a time is sent, or in
-// probeGap seconds if its answer is lost.
+// asks for 5 min after mass refusals). While it is open calls go one by one.
 func (s *instance) circuit(now float64) {
 	s.mass = append(s.mass, now)
 	for len(s.mass) > 0 && now-s.mass[0] > 3 {
@@ -247,15 +253,15 @@ func (s *instance) circuit(now float64) {
 }
 
 // lost takes note of a call that the server's limiter never saw, as far as is
-// known: it does not count as taken, and feeling upward begins anew, so that an
-// outage raises nothing.
+// known: it does not count as taken, and feeling upward goes back by some slots,
+// so that an outage raises nothing.
 func (s *instance) lost(cost float64) {
 	s.wire = max(0, s.wire-cost)
 	if s.shared != nil {
 		s.shared.lost = true
 	}
 	s.pacer.elsewhere += cost
-	s.pacer.ramp0, s.pacer.carried = s.pacer.busy, 0
+	s.pacer.ramp0, s.pacer.carried = min(s.pacer.busy, s.pacer.ramp0+lostSlots*cost/s.pacer.rate), 0
 }
 
 // spared takes note of a refusal that another scope is charged with.

@@ -46,6 +46,8 @@ type windows struct {
 	refused int       // how many,
 	barred  *instance // the scope one further in that all were of; nil: several
 	asked   bool      // and whether a pause was asked for
+	pressed float64   // seconds of the span in which more was wanted
+	wanted  float64   // the last call taken, if more was wanted then; else 0
 	ended   float64   // the end of the last dry time of several
 
 	length, calls float64 // of the span before; 0: none
@@ -76,11 +78,17 @@ func (w *windows) denied(sent float64, inner *instance, asked bool) {
 	w.asked = w.asked || asked
 }
 
-// served notes a call that was taken, and reports whether windows were learned
-// from the refusals before it. inner is the scope one further in, and outer when
-// a scope further out was last dry.
-func (w *windows) served(sent, cost float64, inner *instance, outer float64) (learned bool) {
+// served notes a call that was taken, and reports whether there is a rate to go
+// on with after a dry time. inner is the scope one further in, outer when a scope
+// further out was last dry; more says whether more calls are wanted.
+func (w *windows) served(sent, cost float64, inner *instance, outer float64, more bool) (learned bool) {
 	w.pass(sent)
+	if w.wanted > 0 && w.dry == 0 {
+		w.pressed += max(0, sent-w.wanted)
+	}
+	if w.wanted = 0; more {
+		w.wanted = sent
+	}
 	if w.dry > 0 && sent > w.dry {
 		least, span := dryLeast, min(windowMost, w.dry-w.since)
 		if w.period > 0 {
@@ -126,7 +134,7 @@ func (w *windows) pass(sent float64) {
 }
 
 func (w *windows) begin(at float64, known bool) {
-	w.since, w.known, w.taken, w.only = at, known, 0, nil
+	w.since, w.known, w.taken, w.only, w.pressed = at, known, 0, nil, 0
 	w.marks = [2]step{{at, 0}, {at, 0}}
 }
 
@@ -144,7 +152,10 @@ func (w *windows) full(end float64) bool {
 			before = length
 		}
 		mean := (before + length) / 2
-		if before == 0 || math.Abs(calls/callsBefore-1) > alike || calls < windowCalls || mean < windowLeast || mean > windowMost || end < w.next {
+		switch {
+		case before == 0, math.Abs(calls/callsBefore-1) > alike, calls < windowCalls, mean < windowLeast, mean > windowMost:
+			return false
+		case end < w.next, w.pressed < 0.5*(w.dry-w.since): // what little was wanted fills no window
 			return false
 		}
 		w.period, w.size = mean, (callsBefore+calls)/2
@@ -170,7 +181,7 @@ func (w *windows) full(end float64) bool {
 	return true
 }
 
-// leave ends the belief in windows, for a while.
+// leave ends the belief in windows, and in others for a while.
 func (w *windows) leave(at float64) {
 	w.pause = max(untried, 2*w.pause)
 	w.next = at + w.pause*w.period
@@ -191,7 +202,7 @@ func (d *desk) windows(now float64, t *Ticket, refused, asked bool) {
 		if refused {
 			w.denied(t.marks[i].at, inner, asked)
 		} else {
-			learned = w.served(t.marks[i].at, t.cost, inner, outer)
+			learned = w.served(t.marks[i].at, t.cost, inner, outer, len(d.lines) > 0 || d.wire > 0)
 			outer = max(outer, w.ended)
 		}
 		s.windowed(now, inner, learned)
@@ -211,12 +222,12 @@ func (s *instance) windowed(now float64, inner *instance, learned bool) {
 	}
 	switch rate := paced.pacer.rate; {
 	case w.period == 0:
-	case w.of != nil && w.of != inner, rate > outgrown*w.rate, now > w.since+unseen:
-		w.period, w.length = 0, 0
+	case w.of != nil && w.of != inner:
+		w.period, w.length = 0, 0 // they may well be this customer's
+	case rate > outgrown*w.rate, now > w.since+unseen, now > w.right+max(10, w.period):
+		w.leave(now)
 	case rate > tooLow*w.rate:
 		w.right = now
-	case now > w.right+max(10, w.period):
-		w.leave(now)
 	}
 	if paced.pacer.window, paced.pacer.calm = w.period, w.hold*w.period; w.period == 0 {
 		w.of = nil

@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -230,6 +231,46 @@ func TestNoLongWindows(t *testing.T) {
 		if y.yes/1200 < 0.8*mean {
 			t.Errorf("%g/s for %g of %g s: %.2f of the rate", w.low, w.long, w.every, y.yes/1200/mean)
 		}
+	}
+}
+
+// What little was wanted between outages fills no window.
+func TestLittleDemandIsNoWindow(t *testing.T) {
+	p := newPlay(func(now float64) float64 {
+		if now < 900 && math.Mod(now, 140) > 132 {
+			return 0
+		}
+		return 50
+	})
+	f := p.e.Open(FlowOptions{ID: "little", Class: Bulk})
+	for at := 1.; at < 900; at++ {
+		p.enqueue(f, 2, naver("l", "l1")...)
+		p.until(at)
+	}
+	p.bulkOf("l", 20)
+	y := p.count(960)
+	p.until(1080)
+	if y.yes/120 < 45 {
+		t.Errorf("%.1f/s of 50", y.yes/120)
+	}
+}
+
+// Answers that are lost do not keep a pacer from feeling upward.
+func TestLongWindowsWithLostAnswers(t *testing.T) {
+	p := counting(func(now float64) int {
+		if now < 900 {
+			return 1500
+		}
+		return 3000
+	}, 60, false, nil)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	p.down = func(float64) bool { return rnd.IntN(100) == 0 }
+	p.bulkOf("l", 20)
+	y := p.count(1500)
+	p.until(2400)
+	t.Logf("%.2f of the rate, %.2f %% refused", y.yes/900/50, 100*y.share())
+	if y.yes/900 < 0.9*50 {
+		t.Errorf("%.2f of the rate", y.yes/900/50)
 	}
 }
 
