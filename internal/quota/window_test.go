@@ -242,14 +242,18 @@ func TestLittleDemandIsNoWindow(t *testing.T) {
 		}
 		return 50
 	})
-	f := p.e.Open(FlowOptions{ID: "little", Class: Bulk})
-	for at := 1.; at < 900; at++ {
-		p.enqueue(f, 2, naver("l", "l1")...)
-		p.until(at)
+	f, open := p.e.Open(FlowOptions{ID: "little", Class: Bulk, Left: 1e6}), 0
+	p.more = func(*Ticket) { open-- }
+	for at := 0.5; at < 900; at += 0.5 {
+		if p.until(at); open < 10 {
+			p.enqueue(f, 1, naver("l", fmt.Sprint("l", int(at)%7))...)
+			open++
+		}
 	}
 	p.bulkOf("l", 20)
 	y := p.count(960)
 	p.until(1080)
+	t.Logf("%.1f/s of 50", y.yes/120)
 	if y.yes/120 < 45 {
 		t.Errorf("%.1f/s of 50", y.yes/120)
 	}
@@ -266,11 +270,11 @@ func TestLongWindowsWithLostAnswers(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	p.down = func(float64) bool { return rnd.IntN(100) == 0 }
 	p.bulkOf("l", 20)
-	y := p.count(1500)
-	p.until(2400)
-	t.Logf("%.2f of the rate, %.2f %% refused", y.yes/900/50, 100*y.share())
-	if y.yes/900 < 0.9*50 {
-		t.Errorf("%.2f of the rate", y.yes/900/50)
+	y := p.count(1200)
+	p.until(1800)
+	t.Logf("%.2f of the rate, %.2f %% refused", y.yes/600/50, 100*y.share())
+	if y.yes/600 < 0.9*50 {
+		t.Errorf("%.2f of the rate", y.yes/600/50)
 	}
 }
 
