@@ -126,6 +126,7 @@ func (s *pacer) lift(u float64) float64 {
 		return max(0, min(top, math.Pow(2, max(0, u-s.sus)/0.7)-1))
 	}
 	d := margin * s.p
+	// After long windows upward slowly too: a third more within another of them.
 	if x := (u - s.steadyHold()) / max(s.slow(), s.calm/4); x > 0 {
 		d += min(1.5, 0.02*x+0.03*x*x*x)
 	}

@@ -27,10 +27,11 @@ const (
 	holdFirst, holdMost = 1.5, 8.
 	// A window that is full at less than usedUp of its calls is none, nor is one
 	// where the rate stays below tooLow of what was believed; then no other is
-	// believed in for untried windows, and twice as many each time. It ends as well
+	// believed in for untried windows, and twice as many each time that none held, up
+	// to untriedMost. It ends as well
 	// with a rate above outgrown times what was believed, or after unseen seconds of
 	// work without a dry time.
-	usedUp, tooLow, untried, outgrown, unseen = 0.93, 0.7, 4., 2., 1500.
+	usedUp, tooLow, untried, untriedMost, outgrown, unseen = 0.93, 0.7, 4., 64., 2., 1500.
 )
 
 // windows is what a common scope knows of long windows. A span is the time from
@@ -138,7 +139,7 @@ func (w *windows) begin(at float64, known bool) {
 	w.marks = [2]step{{at, 0}, {at, 0}}
 }
 
-// full learns from a span that ended, and reports whether it did.
+// full learns from a span that ended, and reports whether to go on at w.rate.
 func (w *windows) full(end float64) bool {
 	length, calls := end-w.since, w.taken
 	switch {
@@ -162,13 +163,13 @@ func (w *windows) full(end float64) bool {
 		w.from, w.right, w.of, w.hold = end, end, w.only, holdFirst
 	case end < w.from+w.period: // sliding windows still hold what came before
 		return true
-	case length < 1.5*w.period && calls < usedUp*w.size:
+	case length < 1.5*w.period && calls < usedUp*w.size: // no more than one window
 		w.leave(end)
 		return false
-	case length < 0.7*w.period:
+	case length < 0.7*w.period: // the rest of the dry time before
 		return false
 	default:
-		w.hold = min(holdMost, 2*w.hold)
+		w.hold, w.pause = min(holdMost, 2*w.hold), 0
 		// The last one or two periods: until then nothing was full.
 		length, calls = end-w.marks[0].at, calls-w.marks[0].seq
 		size := calls / length * w.period
@@ -183,7 +184,7 @@ func (w *windows) full(end float64) bool {
 
 // leave ends the belief in windows, and in others for a while.
 func (w *windows) leave(at float64) {
-	w.pause = max(untried, 2*w.pause)
+	w.pause = min(untriedMost, max(untried, 2*w.pause))
 	w.next = at + w.pause*w.period
 	w.period, w.length = 0, 0
 }
@@ -224,7 +225,8 @@ func (s *instance) windowed(now float64, inner *instance, learned bool) {
 	case w.period == 0:
 	case w.of != nil && w.of != inner:
 		w.period, w.length = 0, 0 // they may well be this customer's
-	case rate > outgrown*w.rate, now > w.since+unseen, now > w.right+max(10, w.period):
+	case rate > outgrown*w.rate, now > w.since+unseen,
+		now > w.right+max(10, w.period): // longer than a dry time keeps it low
 		w.leave(now)
 	case rate > tooLow*w.rate:
 		w.right = now
