@@ -14,8 +14,7 @@ import (
 func counting(size func(now float64) int, seconds float64, slides bool, key func(t *Ticket) string) *play {
 	p := newPlay(nil)
 	type window struct {
-		began float64
-		used  []float64
+		used []float64
 	}
 	windows := map[string]*window{}
 	p.allow = func(now float64, t *Ticket) bool {
