@@ -83,8 +83,8 @@ func (c *crowd) slope() (share, least, fast float64) {
 	return share, (c.rx/n-mean*share)/spread - math.Sqrt(share/(n*spread)), math.Exp(mean + math.Sqrt(spread))
 }
 
-// crowded moves the pacer of a common scope into a crowd, out of it, and the share that it aims at
-// within.
+// crowded moves the pacer of a common scope into a crowd, out of it, and the
+// share that it aims at within.
 func (s *pacer) crowded() {
 	c := &s.crowd
 	share, slope, fast := c.slope()

@@ -78,7 +78,7 @@ type pacer struct {
 	low        float64 // the same if its rate were 0.6 of what is believed
 	crowd      crowd
 	window     float64 // seconds that the server counts over; 0: it is not known, or short
-	calm       float64 // and how many go well before it feels upward
+	calm       float64 // and those that must go well before it feels upward
 }
 
 // step is one send: when, and the cost sent before it.

@@ -28,9 +28,8 @@ const (
 	// A window that is full at less than usedUp of its calls is none, nor is one
 	// where the rate stays below tooLow of what was believed; then no other is
 	// believed in for untried windows, and twice as many each time that none held, up
-	// to untriedMost. It ends as well
-	// with a rate above outgrown times what was believed, or after unseen seconds of
-	// work without a dry time.
+	// to untriedMost. It ends in the same way with a rate above outgrown times what
+	// was believed, or after unseen seconds of work without a dry time.
 	usedUp, tooLow, untried, untriedMost, outgrown, unseen = 0.93, 0.7, 4., 64., 2., 1500.
 )
 
