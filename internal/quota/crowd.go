@@ -64,13 +64,18 @@ func (c *crowd) sent(pace float64) {
 
 // refused counts a refusal of a call sent at a pace, after n that were not.
 func (c *crowd) refused(pace, n float64) {
-	c.refusals++
-	c.rx += math.Log(pace)
+	c.late(pace)
 	v := 0.
 	if n < bunch*c.sends/c.refusals {
 		v = 1
 	}
 	c.bunches += 0.05 * (v - c.bunches)
+}
+
+// late counts a refusal that was on its way when the last one was heard of.
+func (c *crowd) late(pace float64) {
+	c.refusals++
+	c.rx += math.Log(pace)
 }
 
 // slope is the share of refusals, and by how much it grows with the logarithm

@@ -147,3 +147,23 @@ func TestFewCallsAreNoCrowd(t *testing.T) {
 		t.Errorf("%d calls in the first 100 s of the bulk", n)
 	}
 }
+
+// Where answers take long, many calls are on the wire: each of their refusals
+// counts, or the rate would rise while nearly all is refused.
+func TestCrowdsHearEveryRefusal(t *testing.T) {
+	s := newPacer(Policy{Rate: 20})
+	s.mode, s.charges, s.rate, s.crowd.share, s.crowd.most = amid, 20, 20, 0.1, 0.1
+	now := 1.
+	var wire []mark
+	for range 12 {
+		now = max(now, s.ready())
+		wire = append(wire, s.send(now, 1))
+	}
+	before := s.rate
+	for _, m := range wire {
+		s.charge(now+0.3, m)
+	}
+	if s.rate > 0.6*before {
+		t.Errorf("%.1f/s, it was %.1f before 12 refusals of 12 calls", s.rate, before)
+	}
+}

@@ -28,6 +28,7 @@ const (
 	steady             // at the learned rate, feeling upward now and then
 	regain             // after a step down: trying to get back
 	amid               // a crowd: refused by chance, at any rate
+	chance             // refused by chance as well: by the filter
 )
 
 // pacer learns and keeps the rate of one scope instance. All times are
@@ -79,6 +80,9 @@ type pacer struct {
 	crowd      crowd
 	window     float64 // seconds that the server counts over; 0: it is not known, or short
 	calm       float64 // and those that must go well before it feels upward
+	filter     *filter // while it may be refused by chance; nil else
+	wrong      float64 // seconds without one after one that was wrong,
+	noFilter   float64 // and until when
 }
 
 // step is one send: when, and the cost sent before it.
@@ -118,7 +122,7 @@ func (s *pacer) lift(u float64) float64 {
 		return math.Pow(2, max(0, u-0.3)/0.9) - 1
 	case s.mode == amid:
 		return 0
-	case s.mode == regain && s.before > 0:
+	case (s.mode == regain || s.mode == chance) && s.before > 0:
 		top := 0.98*s.before/s.rate - 1
 		return max(0, min(top, math.Pow(2, max(0, u-s.hold)/0.7)-1))
 	case s.rate < 0.5*s.ref:
@@ -175,7 +179,7 @@ func (s *pacer) send(now, cost float64) mark {
 	} else {
 		s.row = 0
 	}
-	grows := proves && (s.mode == regain || s.kept(now, r))
+	grows := proves && (s.mode == regain || s.mode == chance || s.kept(now, r))
 	switch {
 	case grows:
 		s.busy += gap
@@ -256,7 +260,7 @@ func (s *pacer) believe(now, rate float64) {
 // anew begins the count to the next refusal at an empty bucket, without what
 // is known of falls and of others.
 func (s *pacer) anew(now float64) {
-	s.before, s.early, s.p, s.crowd = 0, 0, s.asked, crowd{at: now}
+	s.before, s.early, s.p, s.crowd, s.filter = 0, 0, s.asked, crowd{at: now}, nil
 	s.base = mark{at: s.last, seq: s.seq, busy: s.busy, idle: s.idle, elsewhere: s.elsewhere}
 	s.ramp0, s.carried, s.climbed, s.react, s.run = s.busy, 0, false, now, 0
 	s.fill, s.low = 0, 0
@@ -267,7 +271,7 @@ func (s *pacer) recall(now float64, was pacer) {
 	s.anew(now)
 	s.mode, s.charges, s.rate, s.ref, s.sus, s.freed = was.mode, was.charges, was.rate, was.ref, was.sus, was.freed
 	s.before, s.beforeT, s.hold, s.rest = was.before, was.beforeT, was.hold, was.rest
-	s.early, s.p, s.crowd = was.early, was.p, was.crowd
+	s.early, s.p, s.crowd, s.filter = was.early, was.p, was.crowd, was.filter
 	s.crowd.at = now
 }
 
@@ -275,7 +279,7 @@ func (s *pacer) recall(now float64, was pacer) {
 func (s *pacer) climb(u, gap float64) {
 	d := s.lift(u)
 	top := s.mode == regain && s.rate*(1+d) >= 0.97*s.before
-	if s.mode == boot || !top && (d <= 0.3 || s.pace(u) <= s.rate*1.3) {
+	if s.mode == boot || s.mode == chance || !top && (d <= 0.3 || s.pace(u) <= s.rate*1.3) {
 		s.carried = 0
 		return
 	}
@@ -308,8 +312,15 @@ func (s *pacer) climb(u, gap float64) {
 // charge learns from a refusal of the call sent at m, heard of at now.
 // It reports whether it did; news from before the last reaction is only counted.
 func (s *pacer) charge(now float64, m mark) bool {
+	if s.heard(m, true); s.mode == chance {
+		return s.chanced(now, m)
+	}
 	if m.at < s.react {
 		s.elsewhere++
+		if s.mode == amid { // each counts, or many on the wire would be as good as one
+			s.rate = max(floor, s.rate*(1-crowdStep))
+			s.crowd.late(m.pace)
+		}
 		return false
 	}
 	n := max(0, m.seq-s.base.seq-1-(m.elsewhere-s.base.elsewhere))
@@ -326,11 +337,7 @@ func (s *pacer) charge(now float64, m mark) bool {
 	case s.mode == regain && !lasts:
 		w = dt / (dt + 0.5)
 	}
-	if m.seq == s.probe {
-		s.run++
-	} else {
-		s.run = 1
-	}
+	s.again(m)
 	if s.before > 0 && now-s.beforeT > hiMemory {
 		s.before = 0
 	}
@@ -405,24 +412,42 @@ func (s *pacer) charge(now float64, m mark) bool {
 	if s.mode == regain && s.rate >= 0.9*s.before {
 		s.mode = steady
 	}
+	s.suspect(now)
 	s.charges++
 	s.freed = false
 	if !s.narrow {
 		s.ref = max(s.ref*0.9999, s.rate)
 	}
+	s.emptied(m)
+	if s.narrow {
+		pause += early
+	}
+	s.reacted(now, m, pause)
+	return true
+}
 
-	// The server's bucket was empty when the call came.
+// again counts refusals in a row of the first call after a pause.
+func (s *pacer) again(m mark) {
+	if m.seq == s.probe {
+		s.run++
+	} else {
+		s.run = 1
+	}
+}
+
+// emptied notes that the server's bucket was empty when a call came.
+func (s *pacer) emptied(m mark) {
 	s.fill = max(-fillMax, min(fillMax, (s.last-m.at)*s.rate-(s.seq-m.seq-1)))
 	s.low = s.fill
+}
+
+// reacted begins to count anew after a refusal, and a pause of some slots.
+func (s *pacer) reacted(now float64, m mark, pause float64) {
 	s.base, s.climbed = m, false
 	s.react = now
 	s.probe = s.seq
 	s.ramp0, s.carried = s.busy, 0
-	if s.narrow {
-		pause += early
-	}
 	s.next = max(s.next, now+min(max(2, 0.2*s.slow()), pause/s.rate))
-	return true
 }
 
 // proved is the least rate that the server must have to take what it took since

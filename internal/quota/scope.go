@@ -122,6 +122,8 @@ const (
 	// far more than its own, and less than a few in a hundred would need to stop the
 	// feeling upward.
 	lostSlots = 10.
+	// massMost is how many refusals within 3 s open the circuit.
+	massMost = 20
 )
 
 // ready is the earliest time for a call of this cost.
@@ -190,6 +192,7 @@ func (s *instance) answered(now, cost float64, m mark, b *Budget) {
 	if m.at > s.opened {
 		s.cool = 0
 	}
+	s.pacer.heard(m, false)
 	if s.policy.Kind != Told {
 		return
 	}
@@ -230,16 +233,21 @@ func (s *instance) refused(now, cost float64, m mark, after float64, b *Budget) 
 	}
 }
 
-// circuit opens the scope's circuit after mass refusals: 20 within 3 s, or 6
-// probes in a row. It closes by the first probe that is taken; until then it
-// opens for 5 s, then twice as long, at most 5 min (the notice of 2020-12-18
-// asks for 5 min after mass refusals). While it is open calls go one by one.
+// circuit opens the scope's circuit after mass refusals: massMost within 3 s,
+// twice as many where some are by chance, or 6 probes in a row. It closes by the
+// first probe that is taken; until then it opens for 5 s, then twice as long, at
+// most 5 min (the notice of 2020-12-18 asks for 5 min after mass refusals). While
+// it is open calls go one by one.
 func (s *instance) circuit(now float64) {
 	s.mass = append(s.mass, now)
 	for len(s.mass) > 0 && now-s.mass[0] > 3 {
 		s.mass = s.mass[1:]
 	}
-	if len(s.mass) < 20 && s.pacer.run < 6 {
+	most := massMost
+	if s.pacer.mode == chance {
+		most *= 2
+	}
+	if len(s.mass) < most && s.pacer.run < 6 {
 		return
 	}
 	if now < s.paused { // open already
