@@ -465,6 +465,25 @@ func TestCircuitOpensAndCloses(t *testing.T) {
 	}
 }
 
+// A customer whose bucket its people keep full is tried again soon, however often
+// its probes are refused; a licence is left alone for longer and longer.
+func TestFullCustomersAreTriedAgain(t *testing.T) {
+	for _, x := range []struct {
+		kind string
+		most float64
+	}{{Customer, 20}, {Licence, 300}} {
+		in, now, longest := newInstance(Scope{x.kind, "x"}, &kind{policy: DefaultPolicies()[x.kind]}), 0., 0.
+		for range 40 {
+			now = max(now+0.05, in.ready(now, 1))
+			in.refused(now+0.05, 1, in.book(now, 1), 0, nil)
+			longest = max(longest, in.paused-now-0.05)
+		}
+		if math.Abs(longest-x.most) > 0.1 {
+			t.Errorf("%s: open for %.0f s at most", x.kind, longest)
+		}
+	}
+}
+
 func TestKeptRatesReturn(t *testing.T) {
 	p := newPlay(func(float64) float64 { return 25 })
 	f := p.e.Open(FlowOptions{Class: Bulk})

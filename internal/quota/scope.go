@@ -124,6 +124,10 @@ const (
 	lostSlots = 10.
 	// massMost is how many refusals within 3 s open the circuit.
 	massMost = 20
+	// fullMost is for how many seconds at most a customer's circuit opens whose probes
+	// are refused one by one: its people fill it, now and then a call gets through, and
+	// a morning waits for it.
+	fullMost = 20.
 )
 
 // ready is the earliest time for a call of this cost.
@@ -247,7 +251,8 @@ func (s *instance) circuit(now float64) {
 	if s.pacer.mode == chance {
 		most *= 2
 	}
-	if len(s.mass) < most && s.pacer.run < 6 {
+	massed := len(s.mass) >= most
+	if !massed && s.pacer.run < 6 {
 		return
 	}
 	if now < s.paused { // open already
@@ -258,6 +263,9 @@ func (s *instance) circuit(now float64) {
 	}
 	s.paused, s.opened = now+s.cool, now
 	s.cool = min(300, 2*s.cool)
+	if s.policy.Narrow && !massed {
+		s.cool = min(s.cool, fullMost)
+	}
 	s.mass = s.mass[:0]
 }
 
