@@ -44,7 +44,6 @@ type windows struct {
 	dry     float64   // the first refusal after the last call that was taken; 0: none
 	last    float64   // and the last,
 	refused int       // how many,
-	barred  *instance // the scope one further in that all were of; nil: several
 	asked   bool      // and whether a pause was asked for
 	pressed float64   // seconds of the span in which more was wanted
 	wanted  float64   // the last call taken, if more was wanted then; else 0
@@ -65,16 +64,13 @@ type windows struct {
 }
 
 // denied notes a refusal of a call.
-func (w *windows) denied(sent float64, inner *instance, asked bool) {
+func (w *windows) denied(sent float64, asked bool) {
 	w.pass(sent)
 	if w.dry == 0 {
-		w.dry, w.last, w.refused, w.barred, w.asked = sent, sent, 0, inner, false
+		w.dry, w.last, w.refused, w.asked = sent, sent, 0, false
 	}
 	w.last = max(w.last, sent)
 	w.refused++
-	if w.barred != inner {
-		w.barred = nil
-	}
 	w.asked = w.asked || asked
 }
 
@@ -100,7 +96,7 @@ func (w *windows) served(sent, cost float64, inner *instance, outer float64, mor
 				end = sent
 			}
 			// Where all of it was one licence's it is not this scope's own.
-			if outer > w.dry || w.only != nil && !w.only.policy.Narrow || w.barred != nil && !w.barred.policy.Narrow {
+			if outer > w.dry || w.only != nil && !w.only.policy.Narrow {
 				w.length = 0
 			} else if learned = w.full(end); w.only == nil {
 				w.ended = sent
@@ -200,7 +196,7 @@ func (d *desk) windows(now float64, t *Ticket, refused, asked bool) {
 		}
 		w, inner, learned := &s.windows, t.scopes[min(i+1, len(t.scopes)-1)], false
 		if refused {
-			w.denied(t.marks[i].at, inner, asked)
+			w.denied(t.marks[i].at, asked)
 		} else {
 			learned = w.served(t.marks[i].at, t.cost, inner, outer, len(d.lines) > 0 || d.wire > 0)
 			outer = max(outer, w.ended)
