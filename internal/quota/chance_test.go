@@ -212,3 +212,73 @@ func TestChanceAndTheCircuit(t *testing.T) {
 		in.refused(now+0.05, 1, in.book(now, 1), 0, nil)
 	}
 }
+
+// What a filter believed ends where its pacer is told something else.
+func TestFilterIsForgotten(t *testing.T) {
+	s := followed()
+	f, was := s.filter, *s
+	s.free(s.last)
+	s.recall(s.last+1, was)
+	if s.mode != f.from || s.filter != nil || s.rate != f.base {
+		t.Errorf("recalled: mode %d, %.1f/s, filter %v", s.mode, s.rate, s.filter != nil)
+	}
+
+	e := NewEngine(Options{}, t0)
+	l := Scope{Licence, "l"}
+	in := e.instance(0, l)
+	in.pacer = *followed()
+	e.Import([]Rate{{Scope: l, PerS: 20, Ref: 20, At: at(1000)}})
+	if in.pacer.mode != steady || in.pacer.filter != nil {
+		t.Error("kept after an import")
+	}
+
+	in.pacer = *followed()
+	e.share(l, true)
+	in.setRate(1.5)
+	in.answered(in.pacer.last, 1, mark{at: in.pacer.last}, nil)
+	if in.pacer.mode != steady || in.pacer.filter != nil || in.pacer.rate != 1.5 {
+		t.Errorf("shared: mode %d, %.1f/s of 1.5", in.pacer.mode, in.pacer.rate)
+	}
+}
+
+// Refusals by chance at several licences must not hide that their address limits
+// them together: when the chance is gone, that is found as ever.
+func TestChanceHidesNoCommonLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long plays, with nothing concurrent in them")
+	}
+	const seeds = 2
+	taken, refused := 0., 0.
+	for seed := range uint64(seeds) {
+		rnd := rand.New(rand.NewPCG(seed, 11))
+		p := newPlay(func(float64) float64 { return 25 })
+		p.delay = func() float64 { return 0.03 + 0.05*rnd.Float64() }
+		limit := p.allow
+		p.allow = func(now float64, tk *Ticket) bool {
+			chance := now > 100 && now < 1000 && rnd.Float64() < 0.15
+			return !chance && limit(now, tk)
+		}
+		for l := range 8 {
+			for c := range 5 {
+				id := fmt.Sprint(l, "-", c)
+				p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 1000, naver(fmt.Sprint(l), id)...)
+			}
+		}
+		yes, no := 0., 0.
+		p.onAnswer = func(now float64, _ *Ticket, r bool) {
+			switch {
+			case now < 1100:
+			case r:
+				no++
+			default:
+				yes++
+			}
+		}
+		p.until(1400)
+		t.Logf("%.1f/s, refused %.3f", yes/300, no/(yes+no))
+		taken, refused = taken+yes/300/seeds, refused+no/(yes+no)/seeds
+	}
+	if taken < 22 || refused > 0.025 {
+		t.Errorf("%.1f/s of 25, refused %.3f", taken, refused)
+	}
+}

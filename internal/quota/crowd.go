@@ -110,10 +110,13 @@ func (s *pacer) crowded() {
 	}
 }
 
-// aim is the share of refusals that is aimed at.
+// aim is the share of refusals that is aimed at, or taken as it comes.
 func (s *pacer) aim() float64 {
-	if s.mode == amid {
+	switch s.mode {
+	case amid:
 		return s.crowd.share
+	case chance:
+		return s.filter.share
 	}
 	return s.p
 }

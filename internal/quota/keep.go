@@ -60,7 +60,7 @@ func (e *Engine) Import(rates []Rate) {
 		if in.policy.Kind != Learned || (p.charges > 0 || p.freed) && !r.At.After(e.time(in.seen+1)) {
 			continue
 		}
-		in.stored, in.adopted, p.mode = true, true, steady
+		in.stored, in.adopted, p.mode, p.filter = true, true, steady, nil
 		p.rate = r.PerS
 		if !in.policy.Narrow {
 			p.rate *= 0.9

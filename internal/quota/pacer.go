@@ -266,12 +266,16 @@ func (s *pacer) anew(now float64) {
 	s.fill, s.low = 0, 0
 }
 
-// recall brings back what a pacer believed when it was copied to was.
+// recall brings back what a pacer believed when it was copied to was, without
+// its filter, which went on.
 func (s *pacer) recall(now float64, was pacer) {
 	s.anew(now)
+	if was.mode == chance {
+		was.mode, was.rate, was.before = was.filter.from, was.filter.base, was.filter.before
+	}
 	s.mode, s.charges, s.rate, s.ref, s.sus, s.freed = was.mode, was.charges, was.rate, was.ref, was.sus, was.freed
 	s.before, s.beforeT, s.hold, s.rest = was.before, was.beforeT, was.hold, was.rest
-	s.early, s.p, s.crowd, s.filter = was.early, was.p, was.crowd, was.filter
+	s.early, s.p, s.crowd = was.early, was.p, was.crowd
 	s.crowd.at = now
 }
 

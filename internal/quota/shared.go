@@ -72,7 +72,11 @@ func (e *Engine) share(s Scope, on bool) {
 	switch {
 	case on && in.shared == nil:
 		in.shared = &shared{last: math.Inf(-1)}
-		in.pacer.run = 0 // it hears of no refusal any more, and must not open the circuit at each
+		// It hears of no refusal any more: it must not open the circuit at each, nor
+		// follow what hears only of the others.
+		if in.pacer.run, in.pacer.filter = 0, nil; in.pacer.mode == chance {
+			in.pacer.mode = steady
+		}
 		e.sharing[s] = in
 	case !on && in.shared != nil:
 		in.shared = nil

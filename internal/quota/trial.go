@@ -119,7 +119,7 @@ func (d *desk) doubted() float64 {
 func (d *desk) fell(now float64) bool {
 	lately := func(in *instance) bool {
 		p := &in.pacer
-		return now-in.seen < quiet && (now-p.cut < afterFall || p.mode == regain && now-p.beforeT < 4*afterFall || p.mode == chance)
+		return now-in.seen < quiet && (now-p.cut < afterFall || p.mode == regain && now-p.beforeT < 4*afterFall)
 	}
 	return lately(d.outer) || slices.ContainsFunc(d.inner, lately)
 }
