@@ -51,8 +51,9 @@ var chanceShares = [...]float64{0.002, 0.02, 0.05, 0.1, 0.17, 0.25, 0.35, 0.5}
 
 const rarer = 0.6
 
-// filter, which takes all calls for alike in cost, holds how likely each rate is together with each share of refusals by
-// chance, in servers where refusals do not count (0) and where they do (1).
+// filter holds how likely each rate is together with each share of refusals by
+// chance, in servers where refusals do not count (0) and where they do (1). It
+// takes all calls for alike in cost, as those are whose rate is learned.
 type filter struct {
 	rates  [chanceRates]float64
 	odds   [2][chanceRates][len(chanceShares)]float64

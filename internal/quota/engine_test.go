@@ -471,7 +471,7 @@ func TestFullCustomersAreTriedAgain(t *testing.T) {
 	for _, x := range []struct {
 		kind string
 		most float64
-	}{{Customer, 20}, {Licence, 300}} {
+	}{{Customer, 60}, {Licence, 300}} {
 		in, now, longest := newInstance(Scope{x.kind, "x"}, &kind{policy: DefaultPolicies()[x.kind]}), 0., 0.
 		for range 40 {
 			now = max(now+0.05, in.ready(now, 1))

@@ -127,7 +127,7 @@ const (
 	// fullMost is for how many seconds at most a customer's circuit opens whose probes
 	// are refused one by one: its people fill it, now and then a call gets through, and
 	// a morning waits for it.
-	fullMost = 20.
+	fullMost = 60.
 )
 
 // ready is the earliest time for a call of this cost.
