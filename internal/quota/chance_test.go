@@ -259,24 +259,12 @@ func TestChanceHidesNoCommonLimit(t *testing.T) {
 			return !chance && limit(now, tk)
 		}
 		for l := range 8 {
-			for c := range 5 {
-				id := fmt.Sprint(l, "-", c)
-				p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 1000, naver(fmt.Sprint(l), id)...)
-			}
+			p.bulkOf(fmt.Sprint(l), 5)
 		}
-		yes, no := 0., 0.
-		p.onAnswer = func(now float64, _ *Ticket, r bool) {
-			switch {
-			case now < 1100:
-			case r:
-				no++
-			default:
-				yes++
-			}
-		}
+		y := p.count(1100)
 		p.until(1400)
-		t.Logf("%.1f/s, refused %.3f", yes/300, no/(yes+no))
-		taken, refused = taken+yes/300/seeds, refused+no/(yes+no)/seeds
+		t.Logf("%.1f/s, refused %.3f", y.yes/300, y.share())
+		taken, refused = taken+y.yes/300/seeds, refused+y.share()/seeds
 	}
 	if taken < 22 || refused > 0.025 {
 		t.Errorf("%.1f/s of 25, refused %.3f", taken, refused)

@@ -142,15 +142,10 @@ func TestWayBackFromALongFall(t *testing.T) {
 			id := fmt.Sprint(c)
 			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 1000, naver("l", id)...)
 		}
-		yes := 0.
-		p.onAnswer = func(now float64, _ *Ticket, refused bool) {
-			if now > 70+long && !refused {
-				yes++
-			}
-		}
+		y := p.count(70 + long)
 		p.until(100 + long)
-		if yes/30 < 22 {
-			t.Errorf("low for %g s: %.1f/s of 25 after 10 s", long, yes/30)
+		if y.yes/30 < 22 {
+			t.Errorf("low for %g s: %.1f/s of 25 after 10 s", long, y.yes/30)
 		}
 	}
 }
@@ -761,15 +756,10 @@ func TestWayBackEndsAboveItsFoot(t *testing.T) {
 			id := fmt.Sprint(c)
 			p.enqueue(p.e.Open(FlowOptions{ID: id, Class: Bulk}), 200, naver("l", id)...)
 		}
-		yes := 0.
-		p.onAnswer = func(now float64, _ *Ticket, refused bool) {
-			if now > 80 && !refused {
-				yes++
-			}
-		}
+		y := p.count(80)
 		p.until(320)
-		t.Logf("seed %d: %.1f/s of 8", seed, yes/240)
-		mean += yes / 240 / 10
+		t.Logf("seed %d: %.1f/s of 8", seed, y.yes/240)
+		mean += y.yes / 240 / 10
 	}
 	if mean < 3 {
 		t.Errorf("%.1f/s of 8", mean)
